@@ -1,0 +1,41 @@
+# Weir. `make demo` shows it, `make test` tests it; both set up all they need (Debian, root).
+PYTHON ?= /usr/bin/python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+PARTS  := api operator node-probe cli
+export PYTHON VENV
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint crds lock bench clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 14
+
+setup: ## apt packages, venv, compiled parts
+	@scripts/setup.sh
+
+demo: setup ## a small shop of network namespaces, observed live
+	@$(BIN)/weir demo
+
+test: setup lint ## every test, with real eBPF, real servers and a real kube-apiserver
+	$(BIN)/pytest
+
+lint: setup ## ruff, mypy, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+crds: setup ## write crds/ and the generated docs from api/
+	$(BIN)/python -m weir_api.crd crds
+
+bench: setup ## print figures; not a test
+	$(BIN)/python bench/flows.py
+
+lock: setup ## lock the newest versions, with hashes
+	cd requirements && for part in dev runtime uv; do ../$(BIN)/uv pip compile -q --upgrade --generate-hashes --python-version 3.11 --no-header $$part.in -o $$part.txt; done
+
+clean: ## remove what setup and builds made
+	rm -rf $(VENV) build
+	find node-probe/src \( -name '*.so' -o -name '*.bpf.o' \) -delete
+	rm -rf node-probe/build
