@@ -53,7 +53,7 @@ struct weir_iface {
 	__u32 netns;   /* which network namespace the interface is in: 0 the host's, else a number the probe gave */
 	__u16 id;      /* what slots hold: 1..65535 */
 	__u8 pod_side; /* 1: the interface is inside the pod, so egress leaves the workload; 0: host side, ingress does */
-	__u8 pad;
+	__u8 raw_ip;   /* 1: frames start at the IP header (ARPHRD_NONE, tunnels); 0: Ethernet */
 	__u32 generation;
 	__u64 opened_in;    /* observations that take flows opened by peers (direction Ingress, Both) */
 	__u64 opened_out;   /* observations that take flows opened by the workload (direction Egress, Both) */
@@ -79,8 +79,8 @@ struct weir_fragment {
 	__u64 last;    /* clock */
 	__u16 src_port, dst_port;
 	__u16 iface;
-	__u8 known;    /* the first fragment was seen, the ports hold */
-	__u8 pad;
+	__u8 known;    /* the first fragment was seen: ports and protocol hold */
+	__u8 proto;    /* of the flow: IPv6 fragments may carry extension headers before it */
 };
 
 /* Index 0 of `clock`: both clocks read together, so user space can tell jiffies in nanoseconds. */

@@ -74,7 +74,7 @@ IFACE: Final = np.dtype(
         ("netns", "<u4"),
         ("id", "<u2"),
         ("pod_side", "u1"),
-        ("pad", "u1"),
+        ("raw_ip", "u1"),
         ("generation", "<u4"),
         ("opened_in", "<u8"),
         ("opened_out", "<u8"),

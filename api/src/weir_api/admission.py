@@ -1,0 +1,90 @@
+"""What the schema cannot say: specs that contradict themselves, and fields whose feature is not there yet."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from weir_api.base import seconds
+from weir_api.flowobservation import CallLogMode, FlowObservationSpec
+from weir_api.selector import LabelSelector, Operator
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A field that keeps a spec from being accepted, and what to do about it."""
+
+    field: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.message}"
+
+
+def contradictions(spec: FlowObservationSpec) -> list[Problem]:
+    """Fields that exclude each other, or that can never match."""
+    found: list[Problem] = []
+    selector = spec.selector
+    kinds = [name for name in ("pod_selector", "workloads", "all") if getattr(selector, name) is not None]
+    if len(kinds) != 1 or selector.all is False:
+        found.append(Problem("spec.selector", "give exactly one of podSelector, workloads and all: true"))
+    for path, labels in (
+        ("spec.selector.podSelector", selector.pod_selector),
+        ("spec.selector.namespaceSelector", selector.namespace_selector),
+    ):
+        if labels is not None:
+            found.extend(_label_contradictions(path, labels))
+    if spec.duration is not None and seconds(spec.duration) <= 0:
+        found.append(Problem("spec.duration", "must be longer than zero; leave it out to run for ever"))
+    logs = spec.signals.flow_logs
+    if logs is not None and seconds(logs.interval) < 1:
+        found.append(Problem("spec.signals.flowLogs.interval", "must be at least 1s"))
+    return found
+
+
+def _label_contradictions(path: str, selector: LabelSelector) -> Iterator[Problem]:
+    """Requirements on one key that no pod can meet together."""
+    allowed: dict[str, set[str]] = {key: {value} for key, value in (selector.match_labels or {}).items()}
+    forbidden: dict[str, set[str]] = {}
+    present: set[str] = set(allowed)
+    absent: set[str] = set()
+    for requirement in selector.match_expressions or ():
+        key, values = requirement.key, set(requirement.values or ())
+        if requirement.operator is Operator.IN:
+            allowed[key] = allowed.get(key, values) & values
+            present.add(key)
+        elif requirement.operator is Operator.NOT_IN:
+            forbidden.setdefault(key, set()).update(values)
+        elif requirement.operator is Operator.EXISTS:
+            present.add(key)
+        else:
+            absent.add(key)
+    for key in sorted(present & absent):
+        yield Problem(path, f"label {key} is required and must be absent: no pod can match; remove one requirement")
+    for key, values in sorted(allowed.items()):
+        if not values - forbidden.get(key, set()):
+            yield Problem(path, f"the requirements on label {key} leave no value: no pod can match; remove one of them")
+
+
+def not_supported_yet(spec: FlowObservationSpec) -> list[Problem]:
+    """Fields that the contract has and this version does not honour. Never accepted and ignored."""
+    signals = spec.signals
+    asked = {
+        "spec.selector.peers": spec.selector.peers is not None,
+        "spec.signals.metrics.l7": signals.metrics.l7,
+        "spec.signals.metrics.labels": bool(signals.metrics.labels),
+        "spec.signals.callLogs": signals.call_logs is not None and signals.call_logs.mode is not CallLogMode.OFF,
+        "spec.signals.traces": signals.traces is not None and signals.traces.enabled,
+        "spec.signals.packets": signals.packets is not None and signals.packets.enabled,
+        "spec.signals.policyAudit": signals.policy_audit is not None and signals.policy_audit.enabled,
+        "spec.protocols": spec.protocols is not None,
+        "spec.tls": spec.tls is not None and spec.tls.plaintext,
+        "spec.redaction": spec.redaction is not None,
+        "spec.sampling": spec.sampling is not None,
+        "spec.filters": spec.filters is not None,
+        "spec.retention": spec.retention is not None,
+        "spec.thresholds": bool(spec.thresholds),
+        "spec.budget": spec.budget is not None,
+        "spec.schedule": spec.schedule is not None,
+    }
+    return [
+        Problem(field, "not supported yet by this version; remove the field") for field, given in asked.items() if given
+    ]

@@ -1,0 +1,183 @@
+"""NodeProbe: one per node. Its spec is the plan that the operator wrote; its status is the probe's report."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from typing import Annotated, Final
+
+from pydantic import Field
+
+from weir_api.base import DnsName, Model, Time
+from weir_api.conditions import Condition
+from weir_api.flowobservation import Downgrade, FlowLogs, Peer
+from weir_api.l7protocol import L7ProtocolSpec
+from weir_api.selector import Selector
+
+#: Observations that a flow's slot in the kernel has bits for.
+MAX_OBSERVATIONS: Final = 64
+
+
+class PlannedObservation(Model):
+    """One FlowObservation as a node needs it: the selector to resolve there, and what to produce."""
+
+    namespace: DnsName = Field(description="Namespace of the FlowObservation.")
+    name: DnsName = Field(description="Name of the FlowObservation.")
+    uid: Annotated[str, Field(max_length=64)] = Field(description="Its UID.")
+    generation: int = Field(ge=0, description="The generation of its spec.")
+    namespaces: list[DnsName] = Field(max_length=1024, description="Namespaces whose pods the selector is asked about.")
+    selector: Selector = Field(description="Whose flows.")
+    metrics: bool = Field(True, description="Whether network metrics are exported.")
+    max_series: int = Field(2000, ge=1, description="Bound on the Prometheus series of this observation.")
+    flow_logs: FlowLogs | None = Field(None, description="Flow records, where asked for.")
+
+
+class PlannedProtocol(Model):
+    """An application protocol that an observation of the plan needs."""
+
+    name: DnsName = Field(description="Name of the L7Protocol.")
+    spec: L7ProtocolSpec = Field(description="Its definition.")
+
+
+class NodeProbeSpec(Model):
+    """The plan of one node."""
+
+    observations: list[PlannedObservation] = Field(
+        default_factory=list,
+        max_length=MAX_OBSERVATIONS,
+        description="What this node observes, by namespace and name.",
+    )
+    protocols: list[PlannedProtocol] = Field(
+        default_factory=list, max_length=256, description="Protocols that they need."
+    )
+    plan_hash: Annotated[str, Field(max_length=64)] = Field("", description="Hash of the observations and protocols.")
+
+
+def plan(observations: Iterable[PlannedObservation], protocols: Iterable[PlannedProtocol] = ()) -> NodeProbeSpec:
+    """A plan with its hash; the same content in any order gives the same plan."""
+    ordered = sorted(observations, key=lambda o: (o.namespace, o.name))
+    needed = sorted(protocols, key=lambda p: p.name)
+    content = json.dumps([[o.wire() for o in ordered], [p.wire() for p in needed]], sort_keys=True)
+    return NodeProbeSpec(
+        observations=ordered, protocols=needed, plan_hash=hashlib.sha256(content.encode()).hexdigest()[:16]
+    )
+
+
+class Counted(Model):
+    """Packets and bytes (L2)."""
+
+    packets: int = Field(0, ge=0, description="Packets.")
+    bytes: int = Field(0, ge=0, description="Bytes.")
+
+
+class CountedReason(Model):
+    """Packets and bytes with a reason."""
+
+    reason: Annotated[str, Field(max_length=64)] = Field(description="Why.")
+    packets: int = Field(ge=0, description="Packets.")
+    bytes: int = Field(ge=0, description="Bytes.")
+
+
+class Counters(Model):
+    """What became of every packet that the hooks saw, since the probe started: seen = stored + set aside + lost."""
+
+    seen: Counted = Field(Counted(), description="All that the hooks saw.")
+    stored: Counted = Field(Counted(), description="Counted in a flow.")
+    set_aside: list[CountedReason] = Field(
+        default_factory=list,
+        max_length=16,
+        description="Not to be counted: not IP, not selected, counted on another interface.",
+    )
+    lost: list[CountedReason] = Field(default_factory=list, max_length=32, description="Should have been counted.")
+
+
+class HookCount(Model):
+    """Hooks of one kind that are attached now."""
+
+    kind: Annotated[str, Field(max_length=32)] = Field(description="tcx, clsact or af_packet.")
+    interfaces: int = Field(ge=0, description="Interfaces that have them.")
+
+
+class Refused(Model):
+    """A rung of the capture ladder that was not taken."""
+
+    rung: Annotated[str, Field(max_length=32)] = Field(description="Which.")
+    reason: Annotated[str, Field(max_length=512)] = Field(description="Why.")
+
+
+class CaptureReport(Model):
+    """How packets are captured."""
+
+    rung: Annotated[str, Field(max_length=32)] = Field(description="core, bcc, afpacket or none.")
+    refused: list[Refused] = Field(default_factory=list, max_length=8, description="Better rungs, and why not.")
+    hooks: list[HookCount] = Field(default_factory=list, max_length=8, description="What is attached.")
+    interfaces: list[Annotated[str, Field(max_length=64)]] = Field(
+        default_factory=list, max_length=20, description="Watched interfaces, the first twenty by name."
+    )
+
+
+class ProbeOverhead(Model):
+    """What the probe costs on this node."""
+
+    cpu_millis: float = Field(
+        0, ge=0, description="Thousandths of a core: its own process and its programs in the kernel."
+    )
+    ns_per_packet: float | None = Field(None, ge=0, description="Kernel time per packet; absent: not measured.")
+    memory_bytes: int = Field(0, ge=0, description="Resident memory of the process.")
+
+
+class Issue(Model):
+    """Something wrong on this node."""
+
+    reason: Annotated[str, Field(max_length=64)] = Field(description="What, for programs.")
+    message: Annotated[str, Field(max_length=512)] = Field(description="What, for people.")
+
+
+class ObservationReport(Model):
+    """What one observation measured on this node over the last window."""
+
+    namespace: DnsName = Field(description="Namespace of the FlowObservation.")
+    name: DnsName = Field(description="Its name.")
+    uid: Annotated[str, Field(max_length=64)] = Field(description="Its UID.")
+    generation: int = Field(ge=0, description="The generation that is in use.")
+    matched_pods: int = Field(0, ge=0, description="Pods of this node that its selector matches.")
+    attached_pods: int = Field(0, ge=0, description="Of these, the ones whose interfaces are watched.")
+    window_s: float = Field(0, ge=0, description="Length of the window in seconds.")
+    flows_per_second: float = Field(0, ge=0, description="New flows per second.")
+    packets_per_second: float = Field(0, ge=0, description="Packets per second.")
+    bytes_per_second: float = Field(0, ge=0, description="Bytes per second (L2).")
+    live_flows: int = Field(0, ge=0, description="Flows in the table.")
+    total: Counted = Field(Counted(), description="Since the probe knows this observation.")
+    series: int = Field(0, ge=0, description="Prometheus series in use.")
+    overflowed_series: int = Field(0, ge=0, description="Series beyond maxSeries, summed in the overflow series.")
+    top_peers: list[Peer] = Field(default_factory=list, max_length=10, description="The peers with most traffic.")
+    effective: list[Downgrade] = Field(default_factory=list, max_length=16, description="What was downgraded.")
+    issues: list[Issue] = Field(default_factory=list, max_length=5, description="What is wrong with it here.")
+
+
+class NodeProbeStatus(Model):
+    """The probe's report."""
+
+    observed_generation: int | None = Field(None, description="The generation of the spec that this is about.")
+    plan_hash: Annotated[str, Field(max_length=64)] | None = Field(None, description="The plan in use.")
+    heartbeat_time: Time | None = Field(None, description="When the probe last reported.")
+    version: Annotated[str, Field(max_length=64)] | None = Field(None, description="Version of the probe.")
+    capture: CaptureReport | None = Field(None, description="How packets are captured.")
+    counters: Counters | None = Field(None, description="What became of every packet.")
+    overhead: ProbeOverhead | None = Field(None, description="What it costs.")
+    observations: list[ObservationReport] = Field(
+        default_factory=list, max_length=MAX_OBSERVATIONS, description="What each observation measured."
+    )
+    issues: list[Issue] = Field(default_factory=list, max_length=10, description="What is wrong on this node.")
+    conditions: list[Condition] = Field(
+        default_factory=list,
+        max_length=8,
+        description="Capturing, Ready.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+    )
+
+
+class NodeProbe(Model):
+    """The plan and the report of one node; named after it. Written by Weir, not by users."""
+
+    spec: NodeProbeSpec = Field(NodeProbeSpec())
+    status: NodeProbeStatus | None = None
