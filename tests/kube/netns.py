@@ -54,5 +54,5 @@ def wait_for_own_namespace(pid: int, timeout_s: float = 10.0) -> None:
 
 
 def set_sysctl(name: str, value: int) -> None:
-    """Set e.g. `net.ipv4.ip_forward` in the network namespace of the calling thread (/proc/sys/net follows the reader)."""
+    """Set e.g. `net.ipv4.ip_forward` in the calling thread's network namespace (/proc/sys/net is the reader's)."""
     Path("/proc/sys", *name.split(".")).write_text(str(value))

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-# PR_SET_PDEATHSIG fires when the *thread* that forked the child ends (prctl(2)), so one thread that lives as long as the
-# interpreter starts them all: a test may call spawn() from a thread of its own that ends before the child should.
+# PR_SET_PDEATHSIG fires when the *thread* that forked the child ends (prctl(2)), so one thread that lives as long as
+# the interpreter starts them all: a test may call spawn() from a thread that ends before the child should.
 _spawner = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spawner")
 
 
@@ -16,7 +16,11 @@ def spawn(argv: Sequence[str], **options: Any) -> subprocess.Popen[str]:
     A program that does not exist is seen as exit status 127, since `setpriv` stands between.
     """
     command = ["setpriv", "--pdeathsig", "KILL", "--", *argv]
-    return _spawner.submit(subprocess.Popen, command, text=True, **options).result()
+
+    def start() -> subprocess.Popen[str]:
+        return subprocess.Popen(command, text=True, **options)
+
+    return _spawner.submit(start).result()
 
 
 def kill(process: subprocess.Popen[str]) -> None:
