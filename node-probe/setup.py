@@ -68,7 +68,7 @@ setup(
             "wraparound": False,
             "cdivision": True,
             "initializedcheck": False,
-            "annotation_typing": True,
+            "annotation_typing": False,
         },
     ),
     cmdclass={"build_py": BuildPy, "build_ext": BuildExt},

@@ -127,7 +127,7 @@ def test_the_operator_holds_one_lease_in_its_own_namespace(installed: ControlPla
     def lease(verb: str, name: str, namespace: str = NAMESPACE, account: str = "weir-operator") -> bool:
         return may(installed, account, ("coordination.k8s.io", "leases"), verb, name=name, namespace=namespace)
 
-    assert {verb for verb in VERBS if lease(verb, "weir-operator")} == {"get", "create", "update", "patch"}
+    assert {verb for verb in VERBS if lease(verb, "weir-operator")} == {"get", "create", "update"}
     assert {verb for verb in VERBS if lease(verb, "another")} == {"create"}
     assert not any(lease(verb, "weir-operator", "kube-system") for verb in VERBS)
     assert not any(lease(verb, "weir-operator", account="weir-probe") for verb in VERBS)

@@ -32,7 +32,9 @@ class Probe:
 
     def kubectl(self, *arguments: str, body: object = None) -> str:
         text = None if body is None else json.dumps(body)
-        return self.cluster.kubectl(f"--token={self.token}", *arguments, input=text, kubeconfig=self.kubeconfig)
+        token = f"--token={self.token}"
+        answer: str = self.cluster.kubectl(token, *arguments, input=text, kubeconfig=self.kubeconfig)
+        return answer
 
     def report(self, node: str, **other: object) -> str:
         return self.kubectl(*REPORT, body=node_probe(node, status={"planHash": "seen"}, **other))

@@ -1,11 +1,18 @@
-"""What the schema cannot say: specs that contradict themselves, and fields whose feature is not there yet."""
+"""What the fields' types cannot say: specs that contradict themselves, and fields whose feature is not there yet.
+
+Some of it the API server checks too, by the CEL rules of the CRD; `weir up` reads files, and has only this.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from weir_api.base import seconds
-from weir_api.flowobservation import CallLogMode, FlowObservationSpec
+from weir_api.flowobservation import CallLogs, FlowObservationSpec, Packets, PolicyAudit, Tls, Traces
 from weir_api.selector import LabelSelector, Operator
+
+#: Ten years: beyond any use, and well within what a date can hold.
+LONGEST_DURATION_S: Final = 3650 * 86400
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +36,20 @@ def contradictions(spec: FlowObservationSpec) -> list[Problem]:
     for path, labels in (
         ("spec.selector.podSelector", selector.pod_selector),
         ("spec.selector.namespaceSelector", selector.namespace_selector),
+        ("spec.selector.peers.podSelector", selector.peers.pod_selector if selector.peers else None),
     ):
         if labels is not None:
             found.extend(_label_contradictions(path, labels))
-    if spec.duration is not None and seconds(spec.duration) <= 0:
-        found.append(Problem("spec.duration", "must be longer than zero; leave it out to run for ever"))
+    if spec.duration is not None:
+        if spec.schedule is not None:
+            found.append(Problem("spec.schedule", "duration and schedule exclude each other; remove one of them"))
+        if not 0 < seconds(spec.duration) <= LONGEST_DURATION_S:
+            found.append(
+                Problem("spec.duration", "must be longer than zero and at most 3650d; leave it out to run for ever")
+            )
     logs = spec.signals.flow_logs
-    if logs is not None and seconds(logs.interval) < 1:
-        found.append(Problem("spec.signals.flowLogs.interval", "must be at least 1s"))
+    if logs is not None and not 1 <= seconds(logs.interval) <= 86400:
+        found.append(Problem("spec.signals.flowLogs.interval", "must be at least 1s and at most 1d"))
     return found
 
 
@@ -46,9 +59,13 @@ def _label_contradictions(path: str, selector: LabelSelector) -> Iterator[Proble
     forbidden: dict[str, set[str]] = {}
     present: set[str] = set(allowed)
     absent: set[str] = set()
-    for requirement in selector.match_expressions or ():
+    for number, requirement in enumerate(selector.match_expressions or ()):
         key, values = requirement.key, set(requirement.values or ())
-        if requirement.operator is Operator.IN:
+        if (requirement.operator in (Operator.IN, Operator.NOT_IN)) != bool(values):
+            yield Problem(
+                f"{path}.matchExpressions[{number}].values", "must be given with operator In or NotIn, and only then"
+            )
+        elif requirement.operator is Operator.IN:
             allowed[key] = allowed.get(key, values) & values
             present.add(key)
         elif requirement.operator is Operator.NOT_IN:
@@ -65,18 +82,21 @@ def _label_contradictions(path: str, selector: LabelSelector) -> Iterator[Proble
 
 
 def not_supported_yet(spec: FlowObservationSpec) -> list[Problem]:
-    """Fields that the contract has and this version does not honour. Never accepted and ignored."""
+    """Fields that the contract has and this version does not honour. Never accepted and ignored.
+
+    A feature that is off, and has nothing set that would only matter when on, is not asked for.
+    """
     signals = spec.signals
     asked = {
         "spec.selector.peers": spec.selector.peers is not None,
         "spec.signals.metrics.l7": signals.metrics.l7,
         "spec.signals.metrics.labels": bool(signals.metrics.labels),
-        "spec.signals.callLogs": signals.call_logs is not None and signals.call_logs.mode is not CallLogMode.OFF,
-        "spec.signals.traces": signals.traces is not None and signals.traces.enabled,
-        "spec.signals.packets": signals.packets is not None and signals.packets.enabled,
-        "spec.signals.policyAudit": signals.policy_audit is not None and signals.policy_audit.enabled,
+        "spec.signals.callLogs": signals.call_logs not in (None, CallLogs()),
+        "spec.signals.traces": signals.traces not in (None, Traces()),
+        "spec.signals.packets": signals.packets not in (None, Packets()),
+        "spec.signals.policyAudit": signals.policy_audit not in (None, PolicyAudit()),
         "spec.protocols": spec.protocols is not None,
-        "spec.tls": spec.tls is not None and spec.tls.plaintext,
+        "spec.tls": spec.tls not in (None, Tls()),
         "spec.redaction": spec.redaction is not None,
         "spec.sampling": spec.sampling is not None,
         "spec.filters": spec.filters is not None,
@@ -88,3 +108,22 @@ def not_supported_yet(spec: FlowObservationSpec) -> list[Problem]:
     return [
         Problem(field, "not supported yet by this version; remove the field") for field, given in asked.items() if given
     ]
+
+
+#: The fields of a FlowObservation's spec, as dotted paths without `spec.`, that this version honours, each with all
+#: that is below it. A test asserts that every other field is refused by `not_supported_yet`.
+HONOURED: Final = frozenset(
+    {
+        "selector.podSelector",
+        "selector.workloads",
+        "selector.all",
+        "selector.namespaceSelector",
+        "selector.ports",
+        "selector.direction",
+        "signals.metrics.l4",
+        "signals.metrics.maxSeries",
+        "signals.flowLogs",
+        "duration",
+        "paused",
+    }
+)

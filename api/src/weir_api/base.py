@@ -4,7 +4,7 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
 from pydantic.alias_generators import to_camel
 
 _UNITS_S: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -15,14 +15,24 @@ _NAME: Final = r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?"
 LABEL_VALUE: Final = rf"^({_NAME})?$"
 LABEL_KEY: Final = rf"^([a-z0-9]([a-z0-9.-]{{0,251}}[a-z0-9])?/)?{_NAME}$"
 
+
+def _kind(words: str) -> Any:
+    """What a constrained string is, for the reference pages."""
+    return Field(json_schema_extra={"x-weir-type": words})
+
+
 Duration = Annotated[
     str,
     StringConstraints(pattern=_DURATION, max_length=32),
-    Field(json_schema_extra={"x-weir-type": "duration such as 500ms, 30s, 5m, 1h30m, 7d"}),
+    _kind("duration such as 500ms, 30s, 5m, 1h30m, 7d"),
 ]
-LabelKey = Annotated[str, StringConstraints(pattern=LABEL_KEY, max_length=317)]
-LabelValue = Annotated[str, StringConstraints(pattern=LABEL_VALUE, max_length=63)]
-DnsName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$", min_length=1, max_length=253)]
+LabelKey = Annotated[str, StringConstraints(pattern=LABEL_KEY, max_length=317), _kind("label key")]
+LabelValue = Annotated[str, StringConstraints(pattern=LABEL_VALUE, max_length=63), _kind("label value")]
+DnsName = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$", min_length=1, max_length=253),
+    _kind("DNS name of at most 253 characters"),
+]
 
 
 def seconds(duration: str) -> float:
@@ -30,16 +40,17 @@ def seconds(duration: str) -> float:
     return sum(float(number) * _UNITS_S[unit] for number, unit in _DURATION_PART.findall(duration))
 
 
-def _to_utc(value: Any) -> Any:
-    return value.replace(tzinfo=UTC) if isinstance(value, datetime) and value.tzinfo is None else value
+def _to_time(value: datetime) -> datetime:
+    zoned = value if value.tzinfo is not None else value.replace(tzinfo=UTC)
+    return zoned.astimezone(UTC).replace(microsecond=0)
 
 
 def _to_wire(value: datetime) -> str:
     return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-#: metav1.Time: RFC 3339, UTC, whole seconds.
-Time = Annotated[datetime, BeforeValidator(_to_utc), PlainSerializer(_to_wire, return_type=str)]
+#: metav1.Time: RFC 3339, UTC (also where no zone is given), whole seconds.
+Time = Annotated[datetime, AfterValidator(_to_time), PlainSerializer(_to_wire, return_type=str)]
 
 
 class Model(BaseModel):

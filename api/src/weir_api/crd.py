@@ -86,12 +86,24 @@ RESOURCES: Final[dict[str, dict[str, Any]]] = {
     },
 }
 
-# JSON Schema keywords that a structural schema refuses, or that pydantic adds for itself
-_DROPPED: Final = frozenset({"title", "additionalProperties", "$defs", "const", "x-weir-type"})
+# What a structural schema may hold of what pydantic writes. A keyword in neither set is an error: the API server
+# refuses some keywords and silently drops others.
+_KEPT: Final = frozenset(
+    {
+        *("type", "format", "description", "enum", "pattern", "required"),
+        *("minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"),
+        *("x-kubernetes-validations", "x-kubernetes-list-type", "x-kubernetes-list-map-keys"),
+    }
+)
+# additionalProperties: false is how Kubernetes treats unknown fields anyway; CEL rules check the names of labels
+_DROPPED: Final = frozenset({"title", "additionalProperties", "propertyNames", "$defs", "x-weir-type"})
 
 
 def structural(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str, Any]:
-    """A structural schema (apiextensions.k8s.io/v1) from pydantic's: references inlined, nullable unions unwrapped."""
+    """A structural schema (apiextensions.k8s.io/v1) from pydantic's: references inlined, nullable unions unwrapped.
+
+    Raises ValueError where the schema says something that a structural one cannot.
+    """
     if "$ref" in schema:
         target = definitions[schema["$ref"].rsplit("/", 1)[1]]
         merged = {**target, **{k: v for k, v in schema.items() if k != "$ref"}}
@@ -99,30 +111,27 @@ def structural(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> dic
     if "anyOf" in schema:
         options = [option for option in schema["anyOf"] if option.get("type") != "null"]
         if len(options) != 1:
-            return {"x-kubernetes-int-or-string": True, **_described(schema)}
-        return {**structural(options[0], definitions), **_described(schema)}
+            raise ValueError(f"a field of several types has no structural schema: {options}")
+        rest = {key: value for key, value in schema.items() if key != "anyOf"}
+        return {**structural(options[0], definitions), **structural(rest, definitions)}
     result: dict[str, Any] = {}
     for key, value in schema.items():
         if key == "properties":
             result[key] = {name: structural(child, definitions) for name, child in value.items()}
         elif key == "items" or (key == "additionalProperties" and isinstance(value, Mapping)):
             result[key] = structural(value, definitions)
-        elif key == "patternProperties":  # a dict with constrained keys; CEL rules check the keys
+        elif key == "patternProperties":  # the values of a dict whose keys have a pattern
             result["additionalProperties"] = structural(next(iter(value.values())), definitions)
         elif key == "default":
             if value is not None:
                 result[key] = _without_none(value)
-        elif key == "exclusiveMinimum" and not isinstance(value, bool):
-            result.update(minimum=value, exclusiveMinimum=True)
-        elif key not in _DROPPED:
+        elif key in _KEPT:
             result[key] = value
+        elif key not in _DROPPED:
+            raise ValueError(f"a structural schema has no {key}: {schema}")
     if result.get("type") == "integer":
         result.setdefault("format", "int64")
     return result
-
-
-def _described(schema: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: schema[key] for key in ("description",) if key in schema}
 
 
 def _without_none(value: Any) -> Any:

@@ -198,7 +198,12 @@ class FlowObservationSpec(Model):
     sampling: Sampling | None = Field(None, description="Shares kept in logs.")
     filters: Filters | None = Field(None, description="What is kept out of logs.")
     retention: Retention | None = Field(None, description="How long results are kept.")
-    thresholds: list[Threshold] | None = Field(None, max_length=32, description="Values to watch.")
+    thresholds: list[Threshold] | None = Field(
+        None,
+        max_length=32,
+        description="Values to watch.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+    )
     budget: Budget | None = Field(None, description="What observing may cost.")
     duration: Duration | None = Field(None, description="How long after its creation the observation runs.")
     schedule: Schedule | None = Field(None, description="When it is active.")

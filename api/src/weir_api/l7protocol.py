@@ -126,11 +126,19 @@ class StatusRule(Model):
     )
 
 
+class TraceFormat(StrEnum):
+    TRACEPARENT = "traceparent"
+    B3 = "b3"
+    SW8 = "sw8"
+    UBER_TRACE_ID = "uber-trace-id"
+    RAW = "raw"
+
+
 class TraceContext(Model):
     """Where a message carries its trace."""
 
     field: Name = Field(description="Field that holds it.")
-    format: Annotated[str, Field(pattern="^(traceparent|b3|sw8|uber-trace-id|raw)$")] = Field(description="Its format.")
+    format: TraceFormat = Field(description="Its format.")
 
 
 class ExpectedField(Model):

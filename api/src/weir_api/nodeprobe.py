@@ -148,7 +148,7 @@ class ObservationReport(Model):
     live_flows: int = Field(0, ge=0, description="Flows in the table.")
     total: Counted = Field(Counted(), description="Since the probe knows this observation.")
     series: int = Field(0, ge=0, description="Prometheus series in use.")
-    overflowed_series: int = Field(0, ge=0, description="Series beyond maxSeries, summed in the overflow series.")
+    overflowed_flows: int = Field(0, ge=0, description="Flows counted in the overflow series, beyond maxSeries.")
     top_peers: list[Peer] = Field(default_factory=list, max_length=10, description="The peers with most traffic.")
     effective: list[Downgrade] = Field(default_factory=list, max_length=16, description="What was downgraded.")
     issues: list[Issue] = Field(default_factory=list, max_length=5, description="What is wrong with it here.")

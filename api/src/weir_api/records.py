@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from weir_api.base import Model
 
@@ -17,6 +17,9 @@ class RecordReason(StrEnum):
 
 class FlowRecord(Model):
     """One line of the flow log. The records of one `flow_id` add up exactly to the flow's totals."""
+
+    # snake_case, as the lines of `weir replay`: this is a log, not a Kubernetes resource
+    model_config = ConfigDict(alias_generator=None)
 
     flow_id: Annotated[str, Field(max_length=32)] = Field(description="Same in every record of one flow.")
     sequence: int = Field(ge=1, description="1 for a flow's first record, then one more each.")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from weir_api.base import DnsName, LabelKey, LabelValue, Model, rules
+from weir_api.base import LABEL_KEY, DnsName, LabelKey, LabelValue, Model, rules
 
 
 class Operator(StrEnum):
@@ -36,8 +36,7 @@ class LabelSelector(Model):
 
     model_config = rules(
         (
-            "!has(self.matchLabels) || self.matchLabels.all(k, "
-            "k.matches('^([a-z0-9]([a-z0-9.-]*[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?$'))",
+            f"!has(self.matchLabels) || self.matchLabels.all(k, k.matches('{LABEL_KEY}'))",
             "matchLabels: a key is not a valid label key",
         )
     )

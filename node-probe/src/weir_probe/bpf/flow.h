@@ -77,7 +77,8 @@ struct weir_fragment_key {
 struct weir_fragment {
 	__u64 pending; /* a traffic word: what came before the first fragment */
 	__u64 last;    /* clock */
-	__u16 src_port, dst_port;
+	__u16 src_port; /* of a pending one: 1 if it leaves the workload behind `iface` */
+	__u16 dst_port;
 	__u16 iface;
 	__u8 known;    /* the first fragment was seen: ports and protocol hold */
 	__u8 proto;    /* of the flow: IPv6 fragments may carry extension headers before it */
@@ -87,6 +88,14 @@ struct weir_fragment {
 struct weir_clock {
 	__u64 jiffies;
 	__u64 monotonic_ns;
+};
+
+/* What an instance of the program knows from its load on. */
+struct weir_constants {
+	__u64 fragment_ticks; /* how long after its first fragment a datagram's others are believed to be its own */
+	__u32 netns;          /* where this instance is attached */
+	__u32 bucket_mask;    /* buckets of the table, a power of two, minus one */
+	__u32 hash_key[10];   /* random, the same for all instances of one table */
 };
 
 #endif

@@ -64,8 +64,8 @@ struct ipv6 {
 	__be32 version_class_label;
 	__be16 payload;
 	__u8 next, hops;
-	__u64 src[2], dst[2];
-} __attribute__((packed, aligned(2)));
+	__u32 src[4], dst[4]; /* not 64-bit words: the header is aligned to 4 at best */
+};
 
 inlined __u16 ntoh16(__be16 value)
 {
@@ -80,6 +80,11 @@ inlined int is_vlan(__u16 ethertype)
 inlined __u64 mapped(__be32 address)
 {
 	return ((__u64)address << 32) | 0xffff0000u;
+}
+
+inlined __u64 word(const __u32 *half)
+{
+	return half[0] | (__u64)half[1] << 32;
 }
 
 inlined int has_ports(__u8 proto)
@@ -197,7 +202,7 @@ inlined int parse(struct __sk_buff *skb, int raw_ip, struct packet *p)
 			return WEIR_MALFORMED;
 		header = (ip->version_ihl & 0x0f) * 4;
 		total = ntoh16(ip->total);
-		if (!total && skb->gso_segs > 1)
+		if (!total && length - offset > 0xffff)
 			total = length - offset; /* a GSO packet of more than 64 KiB says 0 (Linux 6.3, BIG TCP) */
 		if ((ip->version_ihl >> 4) != 4 || header < sizeof(*ip) || total < header || offset + header > length)
 			return WEIR_MALFORMED;
@@ -219,10 +224,10 @@ inlined int parse(struct __sk_buff *skb, int raw_ip, struct packet *p)
 
 		if ((void *)(ip + 1) > data_end || (*(__u8 *)ip >> 4) != 6)
 			return WEIR_MALFORMED;
-		p->src[0] = ip->src[0];
-		p->src[1] = ip->src[1];
-		p->dst[0] = ip->dst[0];
-		p->dst[1] = ip->dst[1];
+		p->src[0] = word(&ip->src[0]);
+		p->src[1] = word(&ip->src[2]);
+		p->dst[0] = word(&ip->dst[0]);
+		p->dst[1] = word(&ip->dst[2]);
 		p->proto = ip->next;
 		l4 = offset + sizeof(*ip);
 		end = l4 + ntoh16(ip->payload);

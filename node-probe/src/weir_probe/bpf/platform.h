@@ -16,6 +16,12 @@
 
 #include "flow.h"
 
+#ifdef WEIR_BCC
+static const struct weir_constants constants = {WEIR_CONSTANTS};
+#else
+const volatile struct weir_constants constants = {};
+#endif
+
 #ifndef TC_ACT_UNSPEC
 #define TC_ACT_UNSPEC (-1) /* for tc: as if this program were not there */
 #endif
@@ -33,5 +39,17 @@ static __u64 (*const jiffies64)(void) = (void *)118; /* Linux 5.5 */
 
 /* A field that another CPU or user space writes meanwhile: read or written once, whole. */
 #define once(x) (*(volatile __typeof__(x) *)&(x))
+
+/* Keeps the compiler from seeing through a value, and so from turning arithmetic back into branches. */
+#define opaque(x) __asm__ volatile("" : "+r"(x))
+
+/* Zero, of which the verifier knows nothing. Added to what came out of many branches (a constant or a range in each) it leaves
+ * one state to walk the rest of the program with, instead of one for each branch. */
+inlined __u64 unknown_zero(struct __sk_buff *skb)
+{
+	__u64 zero = once(skb->len) ^ once(skb->len);
+
+	return zero | zero << 32;
+}
 
 #endif

@@ -1,0 +1,7 @@
+"""`python -m weir_probe`."""
+
+import sys
+
+from weir_probe.main import main
+
+sys.exit(main())

@@ -1,0 +1,510 @@
+"""The probe's one loop: takes plans and pods as they come, reads the flow table once a tick, tells what it found.
+
+Callers hand in plans and pods from any thread; the loop's own thread does everything else. What others read (report,
+scrape, live flows) is read under one lock.
+"""
+
+import json
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Set
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from ipaddress import ip_address
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.process_collector import ProcessCollector
+from weir_api.base import seconds
+from weir_api.flowobservation import FlowLogMode
+from weir_api.nodeprobe import NodeProbeSpec, NodeProbeStatus, PlannedObservation
+
+from weir_probe.capture import ladder
+from weir_probe.capture.model import Capture, CaptureError, Interface
+from weir_probe.capture.model import Settings as CaptureSettings
+from weir_probe.export import records
+from weir_probe.export.aggregate import Aggregator
+from weir_probe.export.live import LiveFlow, busiest
+from weir_probe.export.metrics import FlowMetrics, Readings
+from weir_probe.export.names import Names
+from weir_probe.export.peers import PRIVATE, default_classes
+from weir_probe.export.recorder import Recorder
+from weir_probe.export.report import Measured, Situation, report
+from weir_probe.export.series import OVERFLOW
+from weir_probe.export.sink import Queued
+from weir_probe.export.window import PeerVolumes, Window
+from weir_probe.plan.attach import Attachments, Change
+from weir_probe.plan.endpoints import Resolution, assign_bits, resolve
+from weir_probe.plan.interfaces import Interfaces, Place
+from weir_probe.plan.links import Links
+from weir_probe.plan.pods import LocalPod
+from weir_probe.streams.layout import LIVE, OUTCOMES
+from weir_probe.streams.tick import Ticker
+
+log = logging.getLogger(__name__)
+
+VERSION = "0.1.0"
+_SETTLE_S = 0.05  # events come in bursts; a plan is applied once they have
+_RETRY_S = (0.3, 0.5, 1.0, 2.0, 5.0)  # pods whose interfaces are not there yet
+_MEASURE_EVERY = 30  # ticks; the kernel's clock costs 67 ns a packet while it measures
+_TOP_PEERS = 10
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What a running capture needs to be taken over by another process."""
+
+    fds: Mapping[str, int]
+    capture: str  # Capture.metadata()
+    bits: Mapping[str, int]  # observation uid: its bit in the slots
+
+    def metadata(self) -> str:
+        """All but the descriptors, as text."""
+        return json.dumps({"capture": self.capture, "bits": dict(self.bits)})
+
+    @classmethod
+    def restored(cls, kept: tuple[Mapping[str, int], str] | None) -> "Kept | None":
+        """From descriptors and `metadata()`; None for None."""
+        if kept is None:
+            return None
+        state = json.loads(kept[1])
+        return cls(kept[0], state["capture"], state["bits"])
+
+
+@dataclass(frozen=True)
+class AgentSettings:
+    """How the agent runs. Times in seconds."""
+
+    node_name: str = "host"
+    capture: CaptureSettings = field(default_factory=CaptureSettings)
+    tick_s: float = 1.0
+    window_s: int = 10
+    tcp_idle_timeout_s: float = 300
+    tcp_closed_timeout_s: float = 5
+    other_idle_timeout_s: float = 60
+    cluster_cidrs: tuple[str, ...] = PRIVATE
+    live_flows: int = 0  # rows kept for live_flows()
+
+
+class Agent:
+    """Captures what its plan selects among its pods."""
+
+    def __init__(
+        self,
+        settings: AgentSettings,
+        *,
+        kept: "Kept | None" = None,
+        sink: Queued | None = None,
+        keep: Callable[["Kept"], None] | None = None,
+    ) -> None:
+        """Takes over a running capture where one is `kept`, else opens one. `keep` is told, after every change of what
+        is attached, what a successor needs."""
+        self.settings = settings
+        self.registry = CollectorRegistry()
+        self._capture = self._open(kept)
+        self._sink = sink
+        self._keep = keep
+        self._lock = threading.RLock()
+        self._wake = threading.Event()
+        self._stopping = False
+        self.applied = 0  # grows with every plan or change of pods that was applied
+        # nothing is done before both are known, so that what was kept is not taken for unwanted
+        self._wanted_plan: tuple[NodeProbeSpec, int] | None = None
+        self._wanted_pods: tuple[LocalPod, ...] | None = None
+        self._dirty_since: float | None = None
+        self._retries = 0
+        self._retry_at: float | None = None
+        self._issues: deque[tuple[str, str]] = deque(maxlen=10)
+
+        self._plan, self._generation = NodeProbeSpec(), 0
+        self._bits: dict[str, int] = dict(kept.bits) if kept else {}
+        self._resolution = Resolution()
+        self._pod_problems: dict[str, str] = {}
+        self._attached: dict[str, set[int]] = {}  # pod uid: interface ids
+        self._links = Links(self._on_change)
+        adopted = [hook.interface for hook in self._capture.hooks()]
+        self._interfaces = Interfaces(self._links, adopted)
+        # generations differ from those of an earlier process, as flow ids do
+        self._attachments = Attachments(self._capture, int(time.time()))
+        self._links.start()
+        self._names = Names(default_classes(map(ip_address, self._links.addresses()), settings.cluster_cidrs))
+
+        slots, exported = self._capture.slots, self._capture.exported
+        # ids of flows differ from those of an earlier process, which began in an earlier second
+        self._ticker = Ticker(slots, exported, int(time.time()) << 24)
+        exported["peer"][slots["state"] >= LIVE] = 0  # identities of an earlier process
+        self._aggregator = Aggregator(slots, exported, self._ticker, self._names.table)
+        self._recorder = Recorder(slots, exported, self._ticker)
+        self._window = Window(max(1, round(settings.window_s / settings.tick_s)))
+        self._volumes = PeerVolumes()
+        self._live: list[LiveFlow] = []
+        self._last_tick = time.monotonic()
+        self._tick_seconds = 0.0
+        self._tick_rows = 0
+        self._ticks = 0
+        self._kernel_ns: float | None = None
+        self._measured_from: tuple[int, int] | None = None
+        self._cpu = (time.monotonic(), time.process_time())
+        self._previous: NodeProbeStatus | None = None
+        self._thread = threading.Thread(target=self._run, name="agent", daemon=True)
+        self.registry.register(FlowMetrics(self._readings, self._names))
+        ProcessCollector(registry=self.registry)
+
+    def _open(self, kept: "Kept | None") -> Capture:
+        if kept is not None:
+            try:
+                return ladder.adopt(kept.fds, kept.capture, self.settings.capture)
+            except CaptureError as error:
+                log.warning("%s; starting anew", error)
+        return ladder.open_capture(self.settings.capture)
+
+    def start(self) -> None:
+        """Start the loop."""
+        self._thread.start()
+
+    def set_plan(self, plan: NodeProbeSpec, generation: int = 0) -> None:
+        """The plan from now on; an empty one detaches everything. Any thread."""
+        self._wanted_plan = (plan, generation)
+        self._on_change()
+
+    def set_pods(self, pods: tuple[LocalPod, ...]) -> None:
+        """All pods of this node from now on. Any thread."""
+        if pods != self._wanted_pods:
+            self._wanted_pods = pods
+            self._on_change()
+
+    def note(self, reason: str, message: str) -> None:
+        """An issue of this node for the report; the last ten are kept, each once."""
+        if (reason, message) not in self._issues:
+            self._issues.append((reason, message))
+
+    def forgive(self, reason: str) -> None:
+        """What was noted for this reason is over."""
+        self._issues = deque((i for i in self._issues if i[0] != reason), maxlen=10)
+
+    def problem(self) -> str:
+        """What is wrong with the loop, for a liveness probe; "" if nothing is."""
+        if not self._thread.is_alive():
+            return "the agent's loop has ended"
+        silent = time.monotonic() - self._last_tick
+        return f"no tick for {silent:.0f} s" if self.informed and silent > 30 * self.settings.tick_s else ""
+
+    def live_flows(self, limit: int = 50) -> list[LiveFlow]:
+        """The busiest observed flows of the last tick, at most `settings.live_flows` of them."""
+        with self._lock:
+            return self._live[:limit]
+
+    def leave(self) -> None:
+        """Stop without detaching: whoever keeps the capture's descriptors goes on capturing."""
+        self._halt()
+        self._capture.leave()
+
+    def close(self) -> None:
+        """Detach everything, write the last records, stop."""
+        self._halt()
+        with self._lock:
+            self._recorder.interval_ns[:] = 0  # what is open ends here
+            self._tick()
+            self._capture.close()
+        if self._sink is not None:
+            self._sink.close()
+
+    def _halt(self) -> None:
+        self._stopping = True
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        self._links.close()
+
+    # ---- the loop
+
+    def _on_change(self) -> None:
+        if self._dirty_since is None:
+            self._dirty_since = time.monotonic()
+        self._wake.set()
+
+    @property
+    def informed(self) -> bool:
+        """Whether plan and pods were told; before that there is nothing to report."""
+        return self._wanted_plan is not None and self._wanted_pods is not None
+
+    def _run(self) -> None:
+        next_tick = time.monotonic() + self.settings.tick_s
+        while not self._stopping:
+            now = time.monotonic()
+            due = [next_tick]
+            if self._dirty_since is not None:
+                due.append(self._dirty_since + _SETTLE_S)
+            if self._retry_at is not None:
+                due.append(self._retry_at)
+            self._wake.wait(max(0.0, min(due) - now))
+            self._wake.clear()
+            if self._stopping:
+                return
+            now = time.monotonic()
+            if not self.informed:
+                self._dirty_since = None
+                next_tick = now + self.settings.tick_s
+                continue
+            with self._lock:
+                if self._dirty_since is not None and now >= self._dirty_since + _SETTLE_S:
+                    self._dirty_since = None
+                    self._retries = 0
+                    self._apply()
+                elif self._retry_at is not None and now >= self._retry_at:
+                    self._apply()
+                if now >= next_tick:
+                    self._tick()
+                    # a tick that came late does not make the next ones come early
+                    next_tick = max(next_tick + self.settings.tick_s, now + self.settings.tick_s / 2)
+
+    # ---- the plan
+
+    def _apply(self) -> None:
+        """Make the capture what plan and pods ask for now."""
+        assert self._wanted_plan is not None
+        assert self._wanted_pods is not None
+        plan, generation = self._wanted_plan
+        pods = self._wanted_pods
+        gone = self._bits.keys() - {o.uid for o in plan.observations}
+        bits = assign_bits(plan.observations, self._bits)
+        resolution = resolve(plan.observations, bits, pods)
+        selected = [pod for pod in pods if pod.uid in resolution.masks and not pod.host_network]
+        places, problems = self._interfaces.find(selected)
+        self._recognise(pods, places)
+        self._end_logs(gone)
+        self._tick()  # what was counted so far belongs to the plan so far
+        change = self._attachments.apply(resolution, places)
+        self._rename(pods, change)
+        self._begin(plan.observations, bits)
+        self._drop(bits, gone)
+        self._plan, self._generation, self._bits, self._resolution = plan, generation, bits, resolution
+        self._pod_problems = {**problems, **change.problems}
+        self._schedule_retry()
+        self.applied += 1
+        if self._keep is not None:
+            self._keep(Kept(self._capture.fds(), self._capture.metadata(), bits))
+
+    def _schedule_retry(self) -> None:
+        if self._pod_problems:
+            self._retry_at = time.monotonic() + _RETRY_S[min(self._retries, len(_RETRY_S) - 1)]
+            self._retries += 1
+        else:
+            self._retry_at = None
+
+    def _recognise(self, pods: tuple[LocalPod, ...], places: Mapping[str, tuple[Place, ...]]) -> None:
+        """Whose the interfaces are that were taken over from an earlier process."""
+        by_uid = {pod.uid: pod for pod in pods}
+        for uid, found in places.items():
+            for place in found:
+                interface = self._attachments.watched.get(place.key)
+                if interface is not None and interface.id not in self._names.interfaces:
+                    self._belongs(interface, by_uid[uid])
+
+    def _belongs(self, interface: Interface, pod: LocalPod) -> None:
+        self._names.interfaces[interface.id] = pod
+        self._aggregator.behind[interface.id] = self._names.of(pod)
+        self._attached.setdefault(pod.uid, set()).add(interface.id)
+
+    def _end_logs(self, gone: Set[str]) -> None:
+        """Let the next tick write what observations that end have not recorded yet."""
+        for uid in gone:
+            self._recorder.interval_ns[self._bits[uid]] = 0
+
+    def _rename(self, pods: tuple[LocalPod, ...], change: Change) -> None:
+        by_uid = {pod.uid: pod for pod in pods}
+        for interface in change.removed:
+            self._ticker.retire_interface(interface.id)
+            for ids in self._attached.values():
+                ids.discard(interface.id)
+        for interface, uid in change.added:
+            self._belongs(interface, by_uid[uid])
+        self._attached = {uid: ids for uid, ids in self._attached.items() if ids and uid in by_uid}
+        self._aggregator.peers = self._names.peers(pods)
+        here = {self._names.of(pod) for pod in pods}
+        self._aggregator.series.drop(lambda bit, local, peer: local != OVERFLOW and local not in here)
+
+    def _begin(self, observations: list[PlannedObservation], bits: Mapping[str, int]) -> None:
+        """Start the counters of new observations; take over what may change of others."""
+        with_metrics = logged = 0
+        for observation in observations:
+            bit = bits[observation.uid]
+            if self._bits.get(observation.uid) != bit:
+                self._aggregator.totals[bit] = 0
+                self._window.forget(bit)
+                self._aggregator.series.overflowed[bit] = 0
+            self._aggregator.series.limits[bit] = observation.max_series
+            with_metrics |= observation.metrics << bit
+            logs = observation.flow_logs
+            if logs is not None and logs.mode is FlowLogMode.ALL:
+                logged |= 1 << bit
+                self._recorder.interval_ns[bit] = int(seconds(logs.interval) * 1e9)
+        self._aggregator.with_metrics = with_metrics
+        self._recorder.logged = logged
+
+    def _drop(self, bits: Mapping[str, int], gone: Set[str]) -> None:
+        ended = {self._bits[uid] for uid in gone}
+        if ended:
+            kept = sum(1 << bit for bit in bits.values())
+            self._ticker.clear_observations(kept, self._attachments.generation)
+            self._aggregator.series.drop(lambda bit, local, peer: bit in ended)
+
+    # ---- the tick
+
+    def _tick(self) -> None:
+        """Read the flow table once."""
+        began = time.perf_counter()
+        now = time.monotonic()
+        self._ticks += 1
+        self._poll_capture()
+        clock = self._capture.clock()
+        per_second = 1_000_000_000 // clock.ns_per_tick
+        count = self._ticker.run(
+            clock.ticks,
+            int(self.settings.tcp_idle_timeout_s * per_second),
+            int(self.settings.tcp_closed_timeout_s * per_second),
+            int(self.settings.other_idle_timeout_s * per_second),
+        )
+        self._aggregator.consume(count)
+        written = self._recorder.consume(count, clock.monotonic_ns)
+        if written and self._sink is not None:
+            self._sink.write(
+                records.block(
+                    self._recorder.records[:written],
+                    self._capture.slots,
+                    clock,
+                    node=self.settings.node_name,
+                    wall_offset_ns=time.time_ns() - time.monotonic_ns(),
+                    observations={self._bits[o.uid]: f"{o.namespace}/{o.name}" for o in self._plan.observations},
+                    names=self._names,
+                )
+            )
+        if self.settings.live_flows and now - self._last_tick >= self.settings.tick_s / 2:
+            self._live = busiest(
+                self._capture.slots,
+                self._ticker.rows[:count],
+                self._names,
+                seconds=now - self._last_tick,
+                now_ns=clock.monotonic_ns,
+                limit=self.settings.live_flows,
+            )
+        self._tick_rows = count - self._ticker.release(count)
+        self._window.add(now, self._aggregator.totals)
+        self._last_tick = now
+        self._tick_seconds = time.perf_counter() - began
+
+    def _poll_capture(self) -> None:
+        """What is due beside the table: fragments without a first, and what the programs cost."""
+        self._capture.flush_fragments(self.settings.capture.fragment_timeout_s)
+        phase = self._ticks % _MEASURE_EVERY
+        if phase == 1 and self._attachments.watched:
+            overhead = self._capture.overhead()
+            self._measured_from = (overhead.run_time_ns, overhead.run_count)
+            self._capture.measure(True)
+        elif phase == 2 and self._measured_from is not None:
+            self._capture.measure(False)
+            overhead = self._capture.overhead()
+            time_ns, count = (overhead.run_time_ns - self._measured_from[0], overhead.run_count - self._measured_from[1])
+            self._kernel_ns = time_ns / count if count > 0 else self._kernel_ns
+            self._measured_from = None
+
+    # ---- what others read
+
+    def _outcomes(self) -> dict[str, tuple[int, int]]:
+        counted = self._capture.outcomes()
+        outcomes = {name: (int(counted[i][0]), int(counted[i][1])) for i, name in enumerate(OUTCOMES)}
+        outcomes["stored"] = (int(self._aggregator.stored[0]), int(self._aggregator.stored[1]))
+        return outcomes
+
+    def _readings(self) -> Readings:
+        with self._lock:
+            series = self._aggregator.series
+            named = {self._bits[o.uid]: (o.namespace, o.name) for o in self._plan.observations if o.uid in self._bits}
+            return Readings(
+                rows=series.rows[: series.used].copy(),
+                observations=named,
+                overflowed={bit: int(series.overflowed[bit]) for bit in named},
+                outcomes=self._outcomes(),
+                lost=self._capture.losses(),
+                records=self._sink.stats() if self._sink is not None else {},
+                live_flows=self._tick_rows,
+                interfaces=len(self._attachments.watched),
+                rung=self._capture.rung,
+                version=VERSION,
+                tick_seconds=self._tick_seconds,
+                kernel_ns_per_packet=self._kernel_ns,
+            )
+
+    def report(self) -> NodeProbeStatus:
+        """What to publish as NodeProbe status."""
+        with self._lock:
+            now = time.monotonic()
+            series = self._aggregator.series
+            top = self._volumes.top(series.rows[: series.used], now, _TOP_PEERS)
+            status = report(
+                Situation(
+                    now=datetime.now(UTC),
+                    version=VERSION,
+                    generation=self._generation,
+                    plan_hash=self._plan.plan_hash,
+                    rung=self._capture.rung,
+                    refused=self._capture.refused,
+                    hooks=self._capture.hooks(),
+                    outcomes=self._outcomes(),
+                    lost=self._capture.losses(),
+                    cpu_millis=self._cpu_millis(now),
+                    ns_per_packet=self._kernel_ns,
+                    memory_bytes=_resident_bytes(),
+                    observations=[(o, self._measured(o, top)) for o in self._plan.observations],
+                    issues=tuple(self._issues),
+                    previous=self._previous.conditions if self._previous else (),
+                )
+            )
+            self._previous = status
+            return status
+
+    def _measured(
+        self, observation: PlannedObservation, top: Mapping[int, list[tuple[int, float, int]]]
+    ) -> Measured:
+        bit = self._bits[observation.uid]
+        matched = self._resolution.matched.get(observation.uid, ())
+        pods = {pod.uid: pod for pod in self._wanted_pods or ()}
+        issues = [
+            ("NotAttached", f"{pods[uid]}: {self._pod_problems[uid]}")
+            for uid in matched
+            if uid in self._pod_problems and uid in pods
+        ]
+        issues += [
+            ("HostNetwork", f"{pods[uid]} shares the node's network: its flows cannot be told from the node's")
+            for uid in matched
+            if uid in pods and pods[uid].host_network
+        ]
+        total = self._aggregator.totals[bit]
+        return Measured(
+            matched_pods=len(matched),
+            attached_pods=sum(1 for uid in matched if uid in self._attached),
+            rates=self._window.rates(bit),
+            live_flows=int(total["live"]),
+            packets=int(total["packets"].sum()),
+            bytes=int(total["bytes"].sum()),
+            series=int(self._aggregator.series.held[bit]),
+            overflowed_flows=int(self._aggregator.series.overflowed[bit]),
+            top_peers=[(str(self._names.identity(peer)), rate, live) for peer, rate, live in top.get(bit, [])],
+            issues=issues,
+        )
+
+    def _cpu_millis(self, now: float) -> float:
+        """This process since the last report, and the programs in the kernel at their last measured cost."""
+        began, used = self._cpu
+        cpu = time.process_time()
+        self._cpu = (now, cpu)
+        own = (cpu - used) / max(now - began, 1e-3) * 1000
+        packets = sum(self._window.rates(bit).packets for bit in self._bits.values())
+        return own + packets * (self._kernel_ns or 0.0) / 1e6
+
+
+def _resident_bytes() -> int:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * 4096

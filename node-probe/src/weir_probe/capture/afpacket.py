@@ -1,0 +1,334 @@
+"""The third rung, where eBPF is not allowed: one TPACKET_V3 socket for each selected interface, drained by compiled code.
+
+The kernel copies the first bytes of every frame into rings that are shared memory; a thread walks full blocks every few
+milliseconds into the flow table of user space. Needs CAP_NET_RAW. What the rings had no room for is counted by the kernel.
+"""
+
+import ctypes
+import errno
+import json
+import mmap
+import os
+import secrets
+import socket
+import struct
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from weir_probe.capture.model import (
+    MAX_INTERFACES,
+    Capture,
+    CaptureError,
+    Clock,
+    Hook,
+    Interface,
+    InterfaceGone,
+    InterfaceTableFull,
+    NetNs,
+    Overhead,
+    Selected,
+    Settings,
+)
+from weir_probe.capture.tc import in_netns
+from weir_probe.capture.tpacket import walk_block
+from weir_probe.streams.engine import FlowEngine
+from weir_probe.streams.layout import EXPORTED, IFACE, SLOT
+from weir_probe.streams.table import FlowTable
+
+POLL_S: Final = 0.01
+SNAP_BYTES: Final = 256  # of each frame: the headers
+BLOCK_BYTES: Final = 1 << 15
+MAX_RING_BYTES: Final = 1 << 20
+MIN_RING_BYTES: Final = 2 * BLOCK_BYTES
+RING_SHARE: Final = 64  # a ring takes at most this part of the memory that is left
+
+_SOL_PACKET, _PACKET_RX_RING, _PACKET_STATISTICS, _PACKET_VERSION = 263, 5, 6, 10
+_TPACKET_V3: Final = 2
+_ETH_P_ALL: Final = 3
+_SO_ATTACH_FILTER: Final = 26
+_FRAME_BYTES: Final = 2048
+_RETIRE_MS: Final = 10  # a block that is not full is handed over after that
+_STATUS, _SEQUENCE = 8, 24  # in struct tpacket_block_desc
+_KERNEL, _USER = 0, 1
+
+
+def ring_size(left: int) -> int:
+    """Bytes of the next ring when `left` bytes of the memory for rings are free; 0: none fits."""
+    if left < MIN_RING_BYTES:
+        return 0
+    return max(MIN_RING_BYTES, min(MAX_RING_BYTES, left // RING_SHARE) // BLOCK_BYTES * BLOCK_BYTES)
+
+
+class _Ring:
+    """A packet socket on one interface and its mapped ring."""
+
+    def __init__(self, sock: socket.socket, size: int) -> None:
+        self.sock = sock
+        self.size = size
+        self.memory = np.frombuffer(mmap.mmap(sock.fileno(), size, mmap.MAP_SHARED), np.uint8)
+        blocks = self.memory.reshape(-1, BLOCK_BYTES)
+        self.status = blocks[:, _STATUS : _STATUS + 4].view(np.uint32)[:, 0]
+        self.sequence = blocks[:, _SEQUENCE : _SEQUENCE + 8].view(np.uint64)[:, 0]
+        # A fresh ring starts at block 0; one taken over at its oldest full block, else at the one being filled.
+        full = np.flatnonzero(self.status & _USER)
+        self.next = int(full[np.argmin(self.sequence[full])]) if len(full) else int(np.argmax(self.sequence))
+
+    @classmethod
+    def open(cls, interface: Interface, size: int) -> "_Ring":
+        """In the calling thread's network namespace. Nothing is seen of other interfaces: bound before it is fed."""
+        sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+        try:
+            sock.setblocking(False)
+            sock.setsockopt(_SOL_PACKET, _PACKET_VERSION, _TPACKET_V3)
+            _cut_frames(sock)
+            request = (BLOCK_BYTES, size // BLOCK_BYTES, _FRAME_BYTES, size // _FRAME_BYTES, _RETIRE_MS, 0, 0)
+            sock.setsockopt(_SOL_PACKET, _PACKET_RX_RING, struct.pack("=7I", *request))
+            _bind(sock, interface.ifindex)
+            return cls(sock, size)
+        except OSError as error:
+            sock.close()
+            if error.errno in (errno.ENODEV, errno.ENXIO):
+                raise InterfaceGone(f"interface {interface.name} ({interface.ifindex}) is gone") from None
+            raise CaptureError(f"cannot open a packet socket on {interface.name}: {error}") from None
+
+    def drain(self, engine: FlowEngine, row: int) -> None:
+        """Walk what is full, one round of the ring at most."""
+        for _ in range(len(self.status)):
+            if not self.status[self.next] & _USER:
+                return
+            walk_block(self.memory, self.next * BLOCK_BYTES, engine, row)
+            self.status[self.next] = _KERNEL
+            self.next = (self.next + 1) % len(self.status)
+
+    def dropped(self) -> int:
+        """Packets since the last call that found no room."""
+        _, drops, _ = struct.unpack("=III", self.sock.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 12))
+        return int(drops)
+
+    def is_bound(self) -> bool:
+        """False once the interface is gone."""
+        return bool(self.sock.getsockname()[0])
+
+
+def _bind(sock: socket.socket, ifindex: int) -> None:
+    """By number: a name may be another interface's by now."""
+    address = struct.pack("=HHiHBB8s", socket.AF_PACKET, socket.htons(_ETH_P_ALL), ifindex, 0, 0, 0, b"")
+    if ctypes.CDLL(None, use_errno=True).bind(sock.fileno(), address, len(address)):
+        error = ctypes.get_errno()
+        raise OSError(error, os.strerror(error))
+
+
+def _cut_frames(sock: socket.socket) -> None:
+    """A classic filter that takes the first SNAP_BYTES of every frame (linux/filter.h: ret #k)."""
+    code = ctypes.create_string_buffer(struct.pack("=HBBI", 0x06, 0, 0, SNAP_BYTES), 8)
+    sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("@HP", 1, ctypes.addressof(code)))
+
+
+def _shared(fd: int, dtype: np.dtype[Any], count: int) -> npt.NDArray[Any]:
+    return np.frombuffer(mmap.mmap(fd, count * dtype.itemsize), dtype, count)
+
+
+@dataclass
+class _Tap:
+    interface: Interface
+    ring: _Ring
+    row: int
+
+
+class AfPacketCapture(Capture):
+    """The table's clock is CLOCK_MONOTONIC in nanoseconds."""
+
+    def __init__(self, memory: Mapping[str, int], slots: int, seed: int, settings: Settings) -> None:
+        self.rung = "afpacket"
+        self.refused = ()
+        self._memory = dict(memory)
+        self._seed = seed
+        self._ring_bytes = settings.ring_bytes
+        self.slots = _shared(memory["slots"], SLOT, slots)
+        self.exported = _shared(memory["exported"], EXPORTED, slots)
+        self._ifaces = np.zeros(MAX_INTERFACES, IFACE)
+        self._engine = FlowEngine(FlowTable(self.slots, seed=seed), self._ifaces)
+        self._rows: dict[tuple[int, int], int] = {}
+        self._taps: dict[tuple[int, int], _Tap] = {}
+        self._dropped = 0
+        self._cpu_ns = 0
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="weir-afpacket", daemon=True)
+
+    @classmethod
+    def open(cls, settings: Settings) -> "AfPacketCapture":
+        """Raises CaptureError without CAP_NET_RAW."""
+        try:
+            socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0).close()
+            memory = {}
+            for name, size in (("slots", SLOT.itemsize), ("exported", EXPORTED.itemsize)):
+                memory[name] = os.memfd_create(f"weir-{name}")
+                os.ftruncate(memory[name], size * settings.slots)
+        except OSError as error:
+            needs = ": needs CAP_NET_RAW" if isinstance(error, PermissionError) else ""
+            raise CaptureError(f"packet socket: {error}{needs}") from None
+        capture = cls(memory, settings.slots, secrets.randbits(63), settings)
+        capture._thread.start()
+        return capture
+
+    @classmethod
+    def adopt(cls, fds: Mapping[str, int], state: Mapping[str, Any], settings: Settings) -> "AfPacketCapture":
+        """Take over the rings and the table of a probe that is gone. A block that it was walking is walked again."""
+        memory = {name: fds[f"memory:{name}"] for name in ("slots", "exported")}
+        capture = cls(memory, state["slots"], state["seed"], settings)
+        for held in state["taps"]:
+            at = held["interface"]
+            interface = Interface(**{**at, "netns": NetNs(**at["netns"])})
+            sock = socket.socket(fileno=fds[f"socket:{interface.netns.number}:{interface.ifindex}"])
+            ring = _Ring(sock, held["size"])
+            capture._taps[interface.key] = _Tap(interface, ring, capture._row(interface))
+        capture._thread.start()
+        return capture
+
+    def _run(self) -> None:
+        try:
+            while not self._stop.wait(POLL_S):
+                self._drain()
+                self._cpu_ns = time.thread_time_ns()
+        except BaseException as error:  # every call of the capture tells it from here on
+            self._failure = error
+
+    def _drain(self) -> None:
+        with self._lock:
+            # The ring's stamps are of the wall clock, which may be set at any time.
+            self._engine.clock_shift_ns = time.monotonic_ns() - time.time_ns()
+            for tap in self._taps.values():
+                tap.ring.drain(self._engine, tap.row)
+
+    def _check(self) -> None:
+        if self._failure is not None:
+            raise CaptureError(f"the packet reader has stopped: {self._failure!r}") from self._failure
+
+    def _row(self, interface: Interface) -> int:
+        """The interface's row of the engine's table, which it keeps while it is attached or selected."""
+        row = self._rows.get(interface.key)
+        if row is None:
+            free = np.flatnonzero(self._ifaces["ifindex"] == 0)
+            if not len(free):
+                raise InterfaceTableFull(f"more than {MAX_INTERFACES} interfaces")
+            row = self._rows[interface.key] = int(free[0])
+        entry = self._ifaces[row]
+        entry["ifindex"], entry["netns"] = interface.ifindex, interface.netns.number
+        entry["id"], entry["pod_side"], entry["raw_ip"] = interface.id, interface.pod_side, interface.raw_ip
+        return row
+
+    def attach(self, iface: Interface) -> None:
+        self._check()
+        held = self._taps.get(iface.key)
+        if held is not None:
+            if held.interface == iface and held.ring.is_bound():
+                return
+            self.detach(held.interface)
+        left = self._ring_bytes - sum(tap.ring.size for tap in self._taps.values())
+        size = ring_size(left)
+        if not size:
+            raise CaptureError(f"the {self._ring_bytes >> 20} MiB for AF_PACKET rings are used up by {len(self._taps)} interfaces")
+        with self._lock:
+            row = self._row(iface)
+        ring = in_netns(iface.netns, lambda: _Ring.open(iface, size))
+        with self._lock:
+            self._taps[iface.key] = _Tap(iface, ring, row)
+
+    def detach(self, iface: Interface) -> None:
+        with self._lock:
+            tap = self._taps.pop(iface.key, None)
+            if tap is None:
+                return
+            tap.ring.drain(self._engine, tap.row)
+            self._dropped += tap.ring.dropped()
+            tap.ring.sock.close()
+
+    def program(self, selected: Sequence[Selected], ports: Mapping[tuple[int, int], int], generation: int) -> None:
+        self._check()
+        with self._lock:
+            self._engine.port_masks.clear()
+            for (protocol, port), mask in ports.items():
+                self._engine.port_masks.set(protocol, port, mask)
+            wanted = {entry.interface.key for entry in selected}
+            for key, row in list(self._rows.items()):
+                if key not in wanted:
+                    self._ifaces[row] = np.zeros((), IFACE)
+                    del self._rows[key]
+            for key, tap in self._taps.items():
+                if key not in wanted:
+                    tap.row = self._row(tap.interface)  # seen, and asked for by nobody
+            for entry in selected:
+                row = self._ifaces[self._row(entry.interface)]
+                row["opened_in"], row["opened_out"] = entry.opened_in, entry.opened_out
+                row["by_port"], row["generation"] = entry.by_port, generation
+
+    def hooks(self) -> list[Hook]:
+        return [Hook(tap.interface, "both", "af_packet", 0) for tap in self._taps.values() if tap.ring.is_bound()]
+
+    def clock(self) -> Clock:
+        self._check()
+        now = time.monotonic_ns()
+        return Clock(now, now, 1)
+
+    def outcomes(self) -> npt.NDArray[np.uint64]:
+        self._check()
+        with self._lock:
+            return self._engine.outcomes.copy()
+
+    def losses(self) -> dict[str, int]:
+        with self._lock:
+            self._dropped += sum(tap.ring.dropped() for tap in self._taps.values())
+            return {"ring_full": self._dropped}
+
+    def flush_fragments(self, older_than_s: float) -> int:
+        with self._lock:
+            before = self._waiting()
+            if older_than_s > 0:
+                self._engine.expire_fragments(time.monotonic_ns())
+            else:
+                self._engine.flush_fragments()
+            return before - self._waiting()
+
+    def _waiting(self) -> int:
+        entries = self._engine.fragments.entries
+        return int(np.count_nonzero(entries["pending"][entries["used"] == 1]))
+
+    def measure(self, on: bool) -> None:
+        """The reader's CPU time is always known."""
+
+    def overhead(self) -> Overhead:
+        """CPU time of the thread that reads the rings; not the kernel's copying."""
+        return Overhead(self._cpu_ns, self._engine.frames)
+
+    def fds(self) -> dict[str, int]:
+        sockets = {f"socket:{n}:{i}": tap.ring.sock.fileno() for (n, i), tap in self._taps.items()}
+        return {f"memory:{name}": fd for name, fd in self._memory.items()} | sockets
+
+    def metadata(self) -> str:
+        taps = [
+            {"interface": {**vars(tap.interface), "netns": vars(tap.interface.netns)}, "size": tap.ring.size}
+            for tap in self._taps.values()
+        ]
+        return json.dumps({"rung": self.rung, "slots": len(self.slots), "seed": self._seed, "taps": taps})
+
+    def close(self) -> None:
+        self.leave()
+
+    def leave(self) -> None:
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        for tap in self._taps.values():
+            tap.ring.sock.close()
+        self._taps.clear()
+        for fd in self._memory.values():
+            os.close(fd)
+        self._memory.clear()

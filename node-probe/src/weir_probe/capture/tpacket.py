@@ -1,0 +1,66 @@
+# cython: annotation_typing=False
+"""Walks the blocks of a TPACKET_V3 ring (linux/if_packet.h): no sockets here, the ring is memory.
+
+Every position comes from the ring itself and is read through a Cursor: a damaged block ends its walk, nothing more.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import cython  # type: ignore[import-untyped]  # Cython's stubs are not under this name
+
+from weir_probe.streams.engine import FlowEngine
+from weir_probe.wire import linktypes
+from weir_probe.wire.cursor import Cursor
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+#: sockaddr_ll.sll_pkttype of a frame that the host sends.
+PACKET_OUTGOING: Final = 4
+
+_OUTGOING = PACKET_OUTGOING
+_ETHERNET, _RAW = linktypes.ETHERNET, linktypes.RAW
+_SECOND_NS = 1_000_000_000
+# struct tpacket_block_desc
+_NUM_PKTS, _FIRST_PACKET = 12, 16
+# struct tpacket3_hdr; a struct sockaddr_ll follows it, aligned to 16
+_NEXT, _SEC, _NSEC, _SNAPLEN, _LEN, _MAC, _HEADER = 0, 4, 8, 12, 16, 24, 48
+_PKTTYPE = _HEADER + 10
+
+
+def walk_block(ring: ReadableBuffer, block_offset: int, engine: FlowEngine, iface_index: int) -> int:
+    """Let `engine` account every frame of the block at `block_offset`, all seen on row `iface_index` of its interfaces.
+
+    Returns the frames walked; the caller gives the block back to the kernel. The GIL is released meanwhile.
+    IndexError: there is no such row.
+    """
+    if not 0 <= iface_index < len(engine.ifaces):
+        raise IndexError(f"interface row {iface_index} is not within the table's {len(engine.ifaces)}")
+    cursor = Cursor()
+    cursor.bind(ring)
+    engine.bind(ring)
+    with cython.nogil:
+        return _walk(cursor, block_offset, engine, iface_index)
+
+
+def _walk(cursor: Cursor, block: int, engine: FlowEngine, iface: int) -> int:
+    count = cursor.u32le(block + _NUM_PKTS)
+    at = block + cursor.u32le(block + _FIRST_PACKET)
+    link = _RAW if engine.iface_raw_ip[iface] else _ETHERNET
+    for walked in range(count):
+        ts_ns = cursor.u32le(at + _SEC)
+        ts_ns = ts_ns * _SECOND_NS + cursor.u32le(at + _NSEC) + engine.clock_shift_ns
+        captured = cursor.u32le(at + _SNAPLEN)
+        length = cursor.u32le(at + _LEN)
+        frame = at + cursor.u16le(at + _MAC)
+        outgoing = cursor.u8(at + _PKTTYPE) == _OUTGOING
+        if cursor.cut:
+            return walked
+        engine.frame(frame, captured, length, ts_ns, iface, outgoing, link)
+        following = cursor.u32le(at + _NEXT)
+        if not following:  # the last of the block
+            return walked + 1
+        at += following
+    return count

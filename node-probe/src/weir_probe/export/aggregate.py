@@ -1,0 +1,143 @@
+"""From the flows of a tick to counters: per observation in total, and per (workload, peer) in the series table."""
+
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from weir_probe.export.peers import Peers
+from weir_probe.export.series import SeriesTable
+from weir_probe.streams.tick import Ticker
+
+#: Of one observation on this node since it began: `packets` and `bytes` are (from the workload, to it); a flow between
+#: two observed workloads counts once.
+TOTAL: Final = np.dtype(
+    [("packets", "<u8", (2,)), ("bytes", "<u8", (2,)), ("opened", "<u8"), ("live", "<u8")]
+)
+BYTES = (1 << 40) - 1
+
+
+def _protocol(proto: int) -> int:
+    """Index in series.PROTOCOLS of an IANA protocol number."""
+    if proto == 6:
+        return 0
+    if proto == 17:
+        return 1
+    if proto in {1, 58}:
+        return 2
+    if proto == 132:
+        return 3
+    return 4
+
+
+class Aggregator:
+    """Consumes a Ticker's rows. `behind[iface id]` is the identity of the workload behind an interface."""
+
+    def __init__(self, slots: npt.NDArray[Any], exported: npt.NDArray[Any], ticker: Ticker, peers: Peers) -> None:
+        self.series = SeriesTable()
+        self.peers = peers
+        self.with_metrics = 0  # observations that ask for series
+        self.behind = np.zeros(65536, np.uint32)
+        self.totals = np.zeros(64, TOTAL)
+        self.stored = np.zeros(2, np.uint64)  # packets, bytes of all flows since this process began
+        self.identity = memoryview(self.behind)
+        self.total_packets = memoryview(self.totals["packets"])
+        self.total_bytes = memoryview(self.totals["bytes"])
+        self.opened = memoryview(self.totals["opened"])
+        self.live = memoryview(self.totals["live"])
+        self.all_stored = memoryview(self.stored)
+        self.addr = memoryview(slots["addr"])
+        self.proto = memoryview(slots["proto"])
+        self.iface = memoryview(slots["iface"])
+        self.peer_iface = memoryview(slots["peer_iface"])
+        self.observations = memoryview(slots["observations"])
+        self.peer_observations = memoryview(slots["peer_observations"])
+        self.opener = memoryview(slots["opener"])
+        self.workload_side = memoryview(slots["workload_side"])
+        self.memory = memoryview(exported["peer"])
+        self.row_slot = memoryview(ticker.rows["slot"])
+        self.row_event = memoryview(ticker.rows["event"])
+        self.row_delta = memoryview(ticker.rows["delta"])
+
+    def consume(self, count: int) -> None:
+        """Count the first `count` rows of the ticker, once each."""
+        self.series.begin()
+        self.totals["live"] = 0
+        for row in range(count):
+            i = self.row_slot[row]
+            a = self.row_delta[row, 0]
+            b = self.row_delta[row, 1]
+            self.all_stored[0] += (a >> 40) + (b >> 40)
+            self.all_stored[1] += (a & BYTES) + (b & BYTES)
+            mask = self.observations[i]
+            iface = self.iface[i]
+            peer_iface = self.peer_iface[i]
+            # left over where no other interface sees the flow, or the other took it over (bpf/flow.h)
+            peer_mask = self.peer_observations[i] if peer_iface != 0 and peer_iface != iface else 0
+            if mask | peer_mask == 0:
+                continue
+            opened = (self.row_event[row] & 1) != 0
+            live = (self.row_event[row] & 2) == 0
+            side = self.workload_side[i] & 1
+            if side:  # from here on: a is what the workload sent, b what it received
+                a, b = b, a
+            self._total(mask, a, b, opened, live)
+            self._total(peer_mask & ~mask, b, a, opened, live)
+            mask &= self.with_metrics
+            peer_mask &= self.with_metrics
+            if mask | peer_mask == 0:
+                continue
+            protocol = _protocol(self.proto[i])
+            role = 0 if self.opener[i] == side else 1
+            if iface != 0:
+                local = self.identity[iface]
+            else:  # between two interfaces: it was handed over and the next has not seen a packet yet
+                local = self.peers.find(self.addr[i, side, 0], self.addr[i, side, 1])
+            if mask:
+                other = self._peer(i, 1 - side)
+                self._spread(mask, role, protocol, local, other, a, b, opened, live)
+            if peer_mask:
+                other = self.identity[peer_iface]
+                self._spread(peer_mask, 1 - role, protocol, other, local, b, a, opened, live)
+
+    def _spread(
+        self,
+        mask: int,
+        role: int,
+        protocol: int,
+        local: int,
+        peer: int,
+        sent: int,
+        received: int,
+        opened: bool,
+        live: bool,
+    ) -> None:
+        bit = 0
+        while mask:
+            if mask & 1:
+                self.series.add(bit, role, protocol, local, peer, sent, received, opened, live)
+            mask >>= 1
+            bit += 1
+
+    def _total(self, mask: int, a: int, b: int, opened: bool, live: bool) -> None:
+        bit = 0
+        while mask:
+            if mask & 1:
+                self.total_packets[bit, 0] += a >> 40
+                self.total_packets[bit, 1] += b >> 40
+                self.total_bytes[bit, 0] += a & BYTES
+                self.total_bytes[bit, 1] += b & BYTES
+                self.opened[bit] += opened
+                self.live[bit] += live
+            mask >>= 1
+            bit += 1
+
+    def _peer(self, i: int, side: int) -> int:
+        """The identity behind the address of `side`; remembered in the slot's export state while `peers` is the same."""
+        known = self.memory[i]
+        asked = self.peers.version << 1 | side  # sides change when another interface takes the flow over
+        if known >> 31 == asked:
+            return known & 0x7FFFFFFF
+        found = self.peers.find(self.addr[i, side, 0], self.addr[i, side, 1])
+        self.memory[i] = asked << 31 | found
+        return found

@@ -1,0 +1,37 @@
+cimport cython
+
+cdef unsigned long long BYTES
+cdef unsigned long long MOST_PACKETS
+cdef unsigned long long MOST_BYTES
+
+cdef class Recorder:
+    cdef public unsigned long long logged
+    cdef readonly object interval_ns
+    cdef readonly object records
+    cdef object slots
+    cdef unsigned long long[:] interval
+    cdef unsigned long long[:] observations
+    cdef unsigned long long[:] peer_observations
+    cdef unsigned short[:] peer_iface
+    cdef unsigned long long[:, :] recorded
+    cdef unsigned long long[:] recorded_ns
+    cdef unsigned int[:] sequence
+    cdef unsigned long long[:] flow_id
+    cdef unsigned int[:] row_slot
+    cdef unsigned int[:] row_event
+    cdef unsigned long long[:, :] row_delta
+    cdef unsigned int[:] out_slot
+    cdef unsigned int[:] out_sequence
+    cdef unsigned int[:] out_ended
+    cdef unsigned long long[:] out_flow_id
+    cdef unsigned long long[:] out_observations
+    cdef unsigned long long[:, :] out_traffic
+
+    @cython.locals(row=cython.Py_ssize_t, i=cython.Py_ssize_t, written=cython.Py_ssize_t, mask=cython.ulonglong,
+                   a=cython.ulonglong, b=cython.ulonglong, ended=cython.bint)
+    cpdef Py_ssize_t consume(self, Py_ssize_t count, unsigned long long now_ns)
+
+    @cython.locals(shortest=cython.ulonglong, bit=cython.Py_ssize_t)
+    cdef unsigned long long _interval(self, unsigned long long mask)
+
+cdef bint _large(unsigned long long word) noexcept

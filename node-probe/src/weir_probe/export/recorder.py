@@ -1,0 +1,108 @@
+"""Which flows are due for a flow record, and what each record counts: the records of a flow add up to its totals."""
+
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from weir_probe.streams.tick import Ticker
+
+#: One flow record before it has names; `traffic` is packets << 40 | bytes since the flow's last record, by sending side.
+RECORD: Final = np.dtype(
+    [
+        ("flow_id", "<u8"),
+        ("observations", "<u8"),
+        ("traffic", "<u8", (2,)),
+        ("slot", "<u4"),
+        ("sequence", "<u4"),
+        ("ended", "<u4"),
+        ("pad", "<u4"),
+    ]
+)
+BYTES = (1 << 40) - 1
+# a record is written early when another tick could overflow its word
+MOST_PACKETS = 1 << 23
+MOST_BYTES = 1 << 39
+
+
+def _large(word: int) -> bool:
+    return word >> 40 >= MOST_PACKETS or word & BYTES >= MOST_BYTES
+
+
+class Recorder:
+    """Consumes a Ticker's rows. `records[:consume(...)]` are the records of a tick; `logged` and `interval_ns` (by
+    observation bit) say who asked for them."""
+
+    def __init__(self, slots: npt.NDArray[Any], exported: npt.NDArray[Any], ticker: Ticker) -> None:
+        self.logged = 0
+        self.interval_ns = np.zeros(64, np.uint64)
+        self.records = np.zeros(len(slots), RECORD)
+        self.slots = slots
+        self.interval = memoryview(self.interval_ns)
+        self.observations = memoryview(slots["observations"])
+        self.peer_observations = memoryview(slots["peer_observations"])
+        self.peer_iface = memoryview(slots["peer_iface"])
+        self.recorded = memoryview(exported["recorded"])
+        self.recorded_ns = memoryview(exported["recorded_ns"])
+        self.sequence = memoryview(exported["sequence"])
+        self.flow_id = memoryview(exported["flow_id"])
+        self.row_slot = memoryview(ticker.rows["slot"])
+        self.row_event = memoryview(ticker.rows["event"])
+        self.row_delta = memoryview(ticker.rows["delta"])
+        self.out_slot = memoryview(self.records["slot"])
+        self.out_sequence = memoryview(self.records["sequence"])
+        self.out_ended = memoryview(self.records["ended"])
+        self.out_flow_id = memoryview(self.records["flow_id"])
+        self.out_observations = memoryview(self.records["observations"])
+        self.out_traffic = memoryview(self.records["traffic"])
+
+    def consume(self, count: int, now_ns: int) -> int:
+        """Take the first `count` rows of the ticker, once each; returns how many records they make. `now_ns` is
+        CLOCK_MONOTONIC."""
+        written = 0
+        for row in range(count):
+            i = self.row_slot[row]
+            mask = self.observations[i]
+            if self.peer_iface[i] != 0:  # else what is there is left over (bpf/flow.h)
+                mask |= self.peer_observations[i]
+            mask &= self.logged
+            if mask == 0:
+                self.recorded[i, 0] = 0
+                self.recorded[i, 1] = 0
+                self.recorded_ns[i] = now_ns
+                continue
+            if self.recorded_ns[i] == 0:
+                self.recorded_ns[i] = now_ns
+            a = self.recorded[i, 0] + self.row_delta[row, 0]
+            b = self.recorded[i, 1] + self.row_delta[row, 1]
+            ended = (self.row_event[row] & 2) != 0
+            if not ended and not (
+                (a | b) and (now_ns - self.recorded_ns[i] >= self._interval(mask) or _large(a) or _large(b))
+            ):
+                self.recorded[i, 0] = a
+                self.recorded[i, 1] = b
+                continue
+            self.sequence[i] += 1
+            self.out_slot[written] = i
+            self.out_flow_id[written] = self.flow_id[i]
+            self.out_observations[written] = mask
+            self.out_traffic[written, 0] = a
+            self.out_traffic[written, 1] = b
+            self.out_sequence[written] = self.sequence[i]
+            self.out_ended[written] = ended
+            self.recorded[i, 0] = 0
+            self.recorded[i, 1] = 0
+            self.recorded_ns[i] = now_ns
+            written += 1
+        return written
+
+    def _interval(self, mask: int) -> int:
+        """The shortest interval that an observation in `mask` asked for."""
+        shortest = 0xFFFFFFFFFFFFFF  # for ever
+        bit = 0
+        while mask:
+            if mask & 1 and self.interval[bit] < shortest:
+                shortest = self.interval[bit]
+            mask >>= 1
+            bit += 1
+        return shortest

@@ -1,0 +1,138 @@
+"""Counters by (observation, role, protocol, workload, peer), bounded per observation, with one overflow series beyond.
+
+Filled by compiled code from flow differences; read as one numpy table by the Prometheus collector and the report.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+
+#: packets and bytes: index 0 sent by the local workload, 1 received by it
+SERIES: Final = np.dtype(
+    [
+        ("key", "<u8"),
+        ("packets", "<u8", (2,)),
+        ("bytes", "<u8", (2,)),
+        ("connections", "<u8"),
+        ("live", "<u8"),
+    ]
+)
+PROTOCOLS: Final = ("tcp", "udp", "icmp", "sctp", "other")
+ROLES: Final = ("client", "server")
+
+#: The identity that stands for all workloads and peers of an observation's overflow series.
+OVERFLOW: Final = (1 << 27) - 1
+_OVERFLOW = OVERFLOW  # the same for compiled code, as a C number
+WORD = 0xFFFFFFFFFFFFFFFF
+SPREAD = 0x9E3779B97F4A7C15
+
+
+def unpack(key: int) -> tuple[int, int, int, int, int]:
+    """(observation bit, role, protocol, workload identity, peer identity) of a row's key."""
+    return key >> 58, key >> 57 & 1, key >> 54 & 7, key >> 27 & ((1 << 27) - 1), key & ((1 << 27) - 1)
+
+
+class SeriesTable:
+    """The counters. `rows[:used]` are in use; `held`, `limits` and `overflowed` go by observation bit."""
+
+    def __init__(self, observations: int = 64) -> None:
+        self.limits = np.zeros(observations, np.uint32)
+        self.held = np.zeros(observations, np.uint32)
+        self.overflowed = np.zeros(observations, np.uint64)  # flows that were opened in an overflow series
+        self.limit = memoryview(self.limits)
+        self.hold = memoryview(self.held)
+        self.overflow = memoryview(self.overflowed)
+        self._hold_rows(np.zeros(256, SERIES), 0)
+
+    def _hold_rows(self, rows: np.ndarray, used: int) -> None:
+        """Take these rows as the table, with an index of twice their number."""
+        self.rows = rows
+        self.used = used
+        self.capacity = len(rows)
+        self.key = memoryview(rows["key"])
+        self.packets = memoryview(rows["packets"])
+        self.bytes = memoryview(rows["bytes"])
+        self.connections = memoryview(rows["connections"])
+        self.live = memoryview(rows["live"])
+        self.index_key = memoryview(np.zeros(2 * len(rows), np.uint64))
+        self.index_row = memoryview(np.full(2 * len(rows), -1, np.int32))
+        for row in range(used):
+            self._enter(int(rows["key"][row]), row)
+
+    def _enter(self, key: int, row: int) -> None:
+        mask = 2 * self.capacity - 1
+        at = ((key * SPREAD) & WORD) >> 32 & mask
+        while self.index_row[at] >= 0:
+            at = (at + 1) & mask
+        self.index_key[at] = key
+        self.index_row[at] = row
+
+    def begin(self) -> None:
+        """Start a tick: live flows are counted anew in each."""
+        self.rows["live"][: self.used] = 0
+
+    def add(
+        self,
+        bit: int,
+        role: int,
+        protocol: int,
+        local: int,
+        peer: int,
+        sent: int,
+        received: int,
+        opened: bool,
+        live: bool,
+    ) -> None:
+        """Add one flow's difference: `sent` and `received` are packets << 40 | bytes, from the workload's side."""
+        key = bit << 58 | role << 57 | protocol << 54 | local << 27 | peer
+        at = self._find(key)
+        if at < 0:
+            if self.hold[bit] < self.limit[bit]:
+                self.hold[bit] += 1
+            else:
+                self.overflow[bit] += opened
+                key = bit << 58 | protocol << 54 | _OVERFLOW << 27 | _OVERFLOW
+                at = self._find(key)
+            if at < 0:
+                at = self._append(key)
+        self.packets[at, 0] += sent >> 40
+        self.packets[at, 1] += received >> 40
+        self.bytes[at, 0] += sent & 0xFFFFFFFFFF
+        self.bytes[at, 1] += received & 0xFFFFFFFFFF
+        self.connections[at] += opened
+        self.live[at] += live
+
+    def _find(self, key: int) -> int:
+        mask = 2 * self.capacity - 1
+        at = ((key * SPREAD) & WORD) >> 32 & mask
+        while self.index_row[at] >= 0:
+            if self.index_key[at] == key:
+                return self.index_row[at]
+            at = (at + 1) & mask
+        return -1
+
+    def _append(self, key: int) -> int:
+        if self.used == self.capacity:
+            grown = np.zeros(2 * self.capacity, SERIES)
+            grown[: self.used] = self.rows
+            self._hold_rows(grown, self.used)
+        row = self.used
+        self.key[row] = key
+        self.used += 1
+        self._enter(key, row)
+        return row
+
+    def drop(self, gone: Callable[[int, int, int], bool]) -> None:
+        """Forget the series for which `gone(bit, workload, peer)`, e.g. of a workload that left this node."""
+        kept = []
+        for row in range(self.used):
+            bit, _, _, local, peer = unpack(int(self.rows["key"][row]))
+            if not gone(bit, local, peer):
+                kept.append(row)
+            elif local != OVERFLOW:
+                self.hold[bit] -= 1
+        if len(kept) < self.used:
+            rows = np.zeros(self.capacity, SERIES)
+            rows[: len(kept)] = self.rows[kept]
+            self._hold_rows(rows, len(kept))

@@ -1,0 +1,149 @@
+"""`weir-probe`: the node probe in Kubernetes. A keeper process holds what is attached; the agent is its child."""
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from weir_probe.agent import Agent
+    from weir_probe.cluster import Cluster
+
+log = logging.getLogger("weir_probe")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line; every option can be given by an environment variable too."""
+    env = os.environ
+    p = argparse.ArgumentParser(prog="weir-probe", description="Counts the flows that this node's NodeProbe asks for.")
+    p.add_argument("--node", default=env.get("NODE_NAME", ""), help="name of this node [NODE_NAME]")
+    p.add_argument("--kubeconfig", default=env.get("KUBECONFIG"), help="default: in-cluster [KUBECONFIG]")
+    p.add_argument(
+        "--capture",
+        choices=["core", "bcc", "afpacket", "none"],
+        default=env.get("WEIR_CAPTURE") or None,
+        help="force a rung of the capture ladder; default: the first that works [WEIR_CAPTURE]",
+    )
+    p.add_argument(
+        "--metrics", default=env.get("WEIR_METRICS", "127.0.0.1:9790"), help="where /metrics is served [WEIR_METRICS]"
+    )
+    p.add_argument("--slots", type=int, default=int(env.get("WEIR_SLOTS", "262144")), help="flows that fit [WEIR_SLOTS]")
+    p.add_argument("--export-file", default=env.get("WEIR_EXPORT_FILE"), help="flow records as JSON lines")
+    p.add_argument("--export-max-bytes", type=int, default=int(env.get("WEIR_EXPORT_MAX_BYTES", str(64 << 20))))
+    p.add_argument("--export-files", type=int, default=int(env.get("WEIR_EXPORT_FILES", "5")), help="files kept")
+    p.add_argument(
+        "--cluster-cidr",
+        action="append",
+        default=env["WEIR_CLUSTER_CIDRS"].split(",") if env.get("WEIR_CLUSTER_CIDRS") else None,
+        help="addresses that count as the cluster's; default: private ranges [WEIR_CLUSTER_CIDRS]",
+    )
+    p.add_argument(
+        "--report-interval",
+        type=float,
+        default=float(env.get("WEIR_REPORT_INTERVAL_S", "10")),
+        help="seconds between reports [WEIR_REPORT_INTERVAL_S]",
+    )
+    p.add_argument("--no-keeper", action="store_true", help="run the agent alone: what it attached ends with it")
+    p.add_argument("-v", "--verbose", action="store_true")
+    return p
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run until SIGTERM; returns the exit code."""
+    args = parser().parse_args(argv)
+    logging.basicConfig(
+        level=logging.DEBUG if args.verbose else logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    logging.getLogger("pyroute2").setLevel(logging.WARNING)
+    if not args.node:
+        print("weir-probe: --node: give this node's name, or set NODE_NAME", file=sys.stderr)
+        return 2
+    if not args.no_keeper and "WEIR_KEEPER_FD" not in os.environ:
+        from weir_probe import keeper
+
+        own = list(sys.argv[1:] if argv is None else argv)
+        return keeper.keep([sys.executable, "-m", "weir_probe", *own])
+    return run(args)
+
+
+def run(args: argparse.Namespace) -> int:
+    """The agent, joined to the API server."""
+    from weir_api.nodeprobe import NodeProbeSpec
+
+    from weir_probe.agent import Agent, AgentSettings, Kept
+    from weir_probe.capture.model import CaptureError
+    from weir_probe.capture.model import Settings as CaptureSettings
+    from weir_probe.cluster import Cluster
+    from weir_probe.export.jsonl import JsonLines
+    from weir_probe.export.peers import PRIVATE
+    from weir_probe.export.sink import Queued
+    from weir_probe.keeper import Keeping
+    from weir_probe.serving import serve
+
+    keeping = Keeping.from_environment()
+    sink = (
+        Queued(JsonLines(args.export_file, max_bytes=args.export_max_bytes, files=args.export_files))
+        if args.export_file
+        else None
+    )
+    try:
+        settings = AgentSettings(
+            node_name=args.node,
+            capture=CaptureSettings(rung=args.capture, slots=args.slots),
+            cluster_cidrs=tuple(args.cluster_cidr or PRIVATE),
+        )
+        agent = Agent(
+            settings,
+            kept=Kept.restored(keeping.restore()) if keeping else None,
+            sink=sink,
+            keep=(lambda kept: keeping.keep(kept.fds, kept.metadata())) if keeping else None,
+        )
+    except (CaptureError, ValueError) as error:
+        print(f"weir-probe: {error}", file=sys.stderr)
+        return 1
+
+    def on_plan(plan: NodeProbeSpec | None, generation: int) -> None:
+        agent.set_plan(plan or NodeProbeSpec(), generation)
+
+    def on_fault(text: str | None) -> None:
+        agent.forgive("InvalidPlan")
+        if text is not None:
+            agent.note("InvalidPlan", text)
+
+    cluster = Cluster(
+        args.node, kubeconfig=args.kubeconfig, on_plan=on_plan, on_pods=agent.set_pods, on_fault=on_fault
+    )
+    try:
+        stop_serving = serve(args.metrics, agent.registry, agent.problem)
+    except (OSError, ValueError) as error:
+        print(f"weir-probe: --metrics {args.metrics}: {error}", file=sys.stderr)
+        agent.close()
+        return 1
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    agent.start()
+    cluster.start()
+    _report_until(stop, agent, cluster, args.report_interval)
+    cluster.close()
+    stop_serving()
+    agent.close()
+    return 0
+
+
+def _report_until(stop: threading.Event, agent: "Agent", cluster: "Cluster", interval_s: float) -> None:
+    """Report at every change of what is captured, and every interval; a report that failed is made up for by the next."""
+    seen = -1
+    due = 0.0
+    while not stop.wait(0.1):
+        now = time.monotonic()
+        applied = agent.applied
+        if applied != seen or now >= due:
+            reported = agent.informed and cluster.report(agent.report())
+            seen = applied if reported else seen
+            due = now + (interval_s if reported else min(interval_s, 2.0))

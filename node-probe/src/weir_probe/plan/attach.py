@@ -1,0 +1,90 @@
+"""Keeps the capture's interfaces as the plan wants them: attach, select, detach, in the order that counts every packet."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from weir_probe.capture.model import Capture, CaptureError, Interface, InterfaceGone, Selected
+from weir_probe.plan.endpoints import Masks, Resolution
+from weir_probe.plan.interfaces import Place
+
+log = logging.getLogger(__name__)
+
+_IDS = 65535
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What `apply` did: interfaces that are watched from now on and for which pod, those that no longer are, and which
+    pods could not be attached and why."""
+
+    added: tuple[tuple[Interface, str], ...]
+    removed: tuple[Interface, ...]
+    problems: Mapping[str, str]
+
+
+class Attachments:
+    """The interfaces that are watched now. `generation` grows whenever what is selected changes."""
+
+    def __init__(self, capture: Capture, generation: int = 0) -> None:
+        self._capture = capture
+        self.generation = generation
+        self.watched: dict[tuple[int, int], Interface] = {hook.interface.key: hook.interface for hook in capture.hooks()}
+        self._selected: Sequence[Selected] = ()
+        self._ports: Mapping[tuple[int, int], int] = {}
+        self._last_id = max((i.id for i in self.watched.values()), default=0)
+
+    def apply(self, resolution: Resolution, places: Mapping[str, tuple[Place, ...]]) -> Change:
+        """Watch these places of the pods that the plan selects, and nothing else."""
+        wanted: dict[tuple[int, int], tuple[Place, str]] = {
+            place.key: (place, uid) for uid in resolution.masks for place in places.get(uid, ())
+        }
+        removed = tuple(i for key, i in self.watched.items() if key not in wanted)
+        for interface in removed:
+            self._capture.detach(interface)
+            del self.watched[interface.key]
+        fresh = {key: self._new(place) for key, (place, _) in wanted.items() if key not in self.watched}
+        # select before attaching: from its first packet on, an interface counts for whoever asked
+        self._select({**self.watched, **fresh}, wanted, resolution)
+        added: list[tuple[Interface, str]] = []
+        problems: dict[str, str] = {}
+        for key, interface in fresh.items():
+            uid = wanted[key][1]
+            try:
+                self._capture.attach(interface)
+            except InterfaceGone as error:
+                problems[uid] = str(error)
+                log.info("%s", error)
+            except CaptureError as error:
+                problems[uid] = str(error)
+                log.warning("%s", error)
+            else:
+                self.watched[key] = interface
+                added.append((interface, uid))
+        return Change(tuple(added), removed, problems)
+
+    def _select(
+        self,
+        interfaces: Mapping[tuple[int, int], Interface],
+        wanted: Mapping[tuple[int, int], tuple[Place, str]],
+        resolution: Resolution,
+    ) -> None:
+        selected = []
+        for key, interface in interfaces.items():
+            masks: Masks = resolution.masks[wanted[key][1]]
+            selected.append(Selected(interface, masks.opened_in, masks.opened_out, masks.by_port))
+        if selected == self._selected and resolution.ports == self._ports:
+            return
+        before = {s.interface.id: s for s in self._selected}
+        if resolution.ports != self._ports or any(before.get(s.interface.id, s) != s for s in selected):
+            self.generation += 1
+        self._capture.program(selected, resolution.ports, max(self.generation, 1))
+        self._selected, self._ports = selected, resolution.ports
+
+    def _new(self, place: Place) -> Interface:
+        taken = {interface.id for interface in self.watched.values()}
+        for _ in range(_IDS):
+            self._last_id = self._last_id % _IDS + 1
+            if self._last_id not in taken:
+                break
+        return Interface(place.netns, place.ifindex, place.name, place.pod_side, self._last_id, place.raw_ip)

@@ -1,0 +1,50 @@
+"""Finds a pod's network namespace by the pod's uid in the cgroup paths of this host's processes.
+
+The kubelet puts the uid into the path with either cgroup driver (`pod<uid>`, or `pod<uid with _ for ->.slice`), under
+cgroup v1 and v2, whatever the container runtime. Needs the host's pid namespace; no privilege to enter anything.
+"""
+
+import os
+import re
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Final
+
+_POD: Final = re.compile(r"pod([0-9a-f]{8}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{12})")
+
+
+def processes(proc: Path = Path("/proc")) -> Iterator[tuple[int, str]]:
+    """(pid, text of its cgroup file) of every process that is still there when it is read."""
+    for entry in os.scandir(proc):
+        if entry.name.isdigit():
+            try:
+                yield int(entry.name), (proc / entry.name / "cgroup").read_text()
+            except OSError:  # it ended meanwhile, or is not for us to read
+                continue
+
+
+def find(uids: Collection[str], proc: Path = Path("/proc")) -> dict[str, str]:
+    """The path of the network namespace of each of these pods that has a process, in one pass over /proc."""
+    wanted = set(uids)
+    found: dict[str, str] = {}
+    if not wanted:
+        return found
+    for pid, cgroup in processes(proc):
+        match = _POD.search(cgroup)
+        if match is None:
+            continue
+        uid = match[1].replace("_", "-")
+        if uid in wanted:
+            found[uid] = f"{proc}/{pid}/ns/net"
+            wanted.discard(uid)
+            if not wanted:
+                break
+    return found
+
+
+def inode(path: str) -> int:
+    """The number of a network namespace, or 0 where the path leads to none (any more)."""
+    try:
+        return Path(path).stat().st_ino
+    except OSError:
+        return 0

@@ -1,0 +1,200 @@
+"""Flows of a capture file by the engine of user space: one JSON line per flow, in the order of their first packets.
+
+docs/flows.md defines every field.
+"""
+
+import socket
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from io import FileIO
+from pathlib import Path
+from typing import Any, Final, TextIO
+
+import numpy as np
+import numpy.typing as npt
+
+from weir_probe.capture.pcap import CaptureDecoder, PcapError, Readable, read_capture
+from weir_probe.streams.engine import FlowEngine
+from weir_probe.streams.layout import BYTES_BITS, BYTES_MASK, OUTCOMES
+from weir_probe.streams.table import FlowTable
+from weir_probe.wire.protocols import protocol_name
+
+MAX_FLOWS: Final = 4_194_304
+_FIRST_CAPACITY: Final = 4_096
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """One flow; `src` opened it, `tx` is what it sent, `rx` what came back."""
+
+    src: str
+    dst: str
+    src_port: int
+    dst_port: int
+    protocol: str | int
+    start: str
+    end: str
+    packets_tx: int
+    packets_rx: int
+    bytes_tx: int
+    bytes_rx: int
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    packets: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a capture held: frames = flow_packets + non_ip + what was lost, in packets and in bytes.
+
+    `unassembled` are fragments counted to flows without ports for want of room to remember their datagrams: not lost.
+    """
+
+    flows: int
+    frames: Count
+    counted: Count
+    non_ip: Count
+    lost: dict[str, Count]
+    unassembled: Count
+    start: str | None
+    end: str | None
+    duration_s: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+class Replay:
+    """What `replay` read. `flows`, `lines`, `write_jsonl` give every flow first, then raise `error` if there is one."""
+
+    def __init__(self, engine: FlowEngine, decoder: CaptureDecoder, error: PcapError | None) -> None:
+        self.error = error
+        self._engine = engine
+        self._decoder = decoder
+
+    def flows(self) -> Iterator[Flow]:
+        """Each flow as an object."""
+        for columns in self._columns():
+            yield from map(Flow, *columns)
+        self._raise()
+
+    def lines(self) -> Iterator[str]:
+        """Each flow as a line of JSON, with its line end."""
+        for columns in self._columns():
+            for src, dst, sport, dport, protocol, start, end, ptx, prx, btx, brx in zip(*columns, strict=True):
+                name = f'"{protocol}"' if isinstance(protocol, str) else protocol
+                yield (
+                    f'{{"src": "{src}", "dst": "{dst}", "src_port": {sport}, "dst_port": {dport}, "protocol": {name}, '
+                    f'"start": "{start}", "end": "{end}", "packets_tx": {ptx}, "packets_rx": {prx}, '
+                    f'"bytes_tx": {btx}, "bytes_rx": {brx}}}\n'
+                )
+        self._raise()
+
+    def write_jsonl(self, stream: TextIO) -> None:
+        """Write all lines."""
+        stream.writelines(self.lines())
+
+    def summary(self) -> Summary:
+        """Totals over the whole capture."""
+        table, decoder = self._engine.table, self._decoder
+        outcomes = {name: Count(*map(int, pair)) for name, pair in zip(OUTCOMES, self._engine.outcomes, strict=True)}
+        counted = [0, 0]
+        for slots, extra in table.flows():
+            packets, octets = _totals(slots, extra)
+            counted[0] += int(packets.sum())
+            counted[1] += int(octets.sum())
+        times: npt.NDArray[np.uint64] = np.array([decoder.earliest_ns, decoder.latest_ns], np.uint64)
+        known = self._engine.frames > 0
+        start, end = _instants(times) if known else (None, None)
+        return Summary(
+            flows=table.live + table.archived,
+            frames=Count(self._engine.frames, self._engine.bytes),
+            counted=Count(*counted),
+            non_ip=outcomes["non_ip"],
+            lost={name: outcomes[name] for name in ("malformed", "table_full")},
+            unassembled=outcomes["fragments_full"],
+            start=start,
+            end=end,
+            duration_s=(decoder.latest_ns - decoder.earliest_ns) / 1e9 if known else 0.0,
+        )
+
+    def _raise(self) -> None:
+        if self.error:
+            raise self.error
+
+    def _columns(self) -> Iterator[tuple[list[Any], ...]]:
+        """The fields of Flow as lists, for some thousand flows at a time."""
+        for slots, extra in self._engine.table.flows():
+            row = np.arange(len(slots))
+            tx, rx = slots["opener"], 1 - slots["opener"]
+            packets, octets = _totals(slots, extra)
+            yield (
+                _addresses(slots["addr"][row, tx]),
+                _addresses(slots["addr"][row, rx]),
+                slots["port"][row, tx].tolist(),
+                slots["port"][row, rx].tolist(),
+                [protocol_name(number) for number in slots["proto"].tolist()],
+                _instants(slots["first_ns"]),
+                _instants(slots["last"]),
+                packets[row, tx].tolist(),
+                packets[row, rx].tolist(),
+                octets[row, tx].tolist(),
+                octets[row, rx].tolist(),
+            )
+
+
+def replay(source: str | Path | Readable, *, max_flows: int = MAX_FLOWS) -> Replay:
+    """Read a pcap or pcapng file (`-`: standard input; or a binary stream) to its end, or to where it is damaged.
+
+    Damage is not raised here: it is `error` of the result, and raised after its last flow. OSError: it cannot be opened
+    or read. Beyond `max_flows` flows, packets of new ones are counted as lost (`table_full`).
+    """
+    if max_flows < 1:
+        raise ValueError(f"max_flows: {max_flows} is not at least 1")
+    if source == "-":
+        return _replay(FileIO(sys.stdin.fileno(), closefd=False), max_flows)
+    if isinstance(source, str | Path):
+        with Path(source).open("rb", buffering=0) as stream:
+            return _replay(stream, max_flows)
+    return _replay(source, max_flows)
+
+
+def _replay(stream: Readable, max_flows: int) -> Replay:
+    engine = FlowEngine(FlowTable(capacity=_FIRST_CAPACITY, max_flows=max_flows))
+    decoder = CaptureDecoder(engine)
+    try:
+        read_capture(stream, decoder)
+    except PcapError as error:
+        return Replay(engine, decoder, error)
+    return Replay(engine, decoder, None)
+
+
+def _totals(slots: npt.NDArray[Any], extra: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Packets and bytes by side."""
+    packets = extra["packets"] + (slots["traffic"] >> np.uint64(BYTES_BITS))
+    return packets, extra["bytes"] + (slots["traffic"] & np.uint64(BYTES_MASK))
+
+
+def _instants(ns: npt.NDArray[Any]) -> list[str]:
+    """RFC 3339, UTC, nine digits."""
+    instants: list[str] = np.datetime_as_string(ns.astype("datetime64[ns]"), unit="ns", timezone="UTC").tolist()
+    return instants
+
+
+def _addresses(words: npt.NDArray[Any]) -> list[str]:
+    return [_address(low, high) for low, high in words.tolist()]
+
+
+@lru_cache(maxsize=65_536)
+def _address(first: int, second: int) -> str:
+    """The text of two address words; IPv4 where they are v4-mapped."""
+    octets = first.to_bytes(8, "little") + second.to_bytes(8, "little")
+    if octets.startswith(bytes(10) + b"\xff\xff"):
+        return socket.inet_ntop(socket.AF_INET, octets[12:])
+    return socket.inet_ntop(socket.AF_INET6, octets)

@@ -1,0 +1,49 @@
+cimport cython
+
+cdef unsigned long long WORD
+
+cdef class Ticker:
+    cdef readonly object slots
+    cdef readonly object exported
+    cdef readonly object rows
+    cdef readonly unsigned int tick
+    cdef readonly unsigned long long next_flow_id
+    cdef unsigned char[:] state
+    cdef unsigned char[:] proto
+    cdef unsigned char[:, :] tcp_flags
+    cdef unsigned long long[:, :] traffic
+    cdef unsigned long long[:] last
+    cdef unsigned long long[:] head
+    cdef unsigned short[:] iface
+    cdef unsigned short[:] peer_iface
+    cdef unsigned long long[:] observations
+    cdef unsigned long long[:] peer_observations
+    cdef unsigned int[:] generation
+    cdef unsigned int[:] peer_generation
+    cdef unsigned long long[:, :] read
+    cdef unsigned long long[:] flow_id
+    cdef unsigned int[:] sequence
+    cdef unsigned int[:] retired_tick
+    cdef unsigned long long[:, :] recorded
+    cdef unsigned long long[:] recorded_ns
+    cdef unsigned long long[:] peer
+    cdef unsigned int[:] row_slot
+    cdef unsigned int[:] row_event
+    cdef unsigned long long[:, :] row_delta
+
+    @cython.locals(i=cython.Py_ssize_t, count=cython.Py_ssize_t, state=cython.uchar, event=cython.uint,
+                   a=cython.ulonglong, b=cython.ulonglong, last=cython.ulonglong, limit=cython.ulonglong)
+    cpdef Py_ssize_t run(self, unsigned long long now, unsigned long long tcp_idle, unsigned long long tcp_closed,
+                         unsigned long long other_idle)
+
+    @cython.locals(row=cython.Py_ssize_t, i=cython.Py_ssize_t, freed=cython.Py_ssize_t)
+    cpdef Py_ssize_t release(self, Py_ssize_t count)
+
+    @cython.locals(i=cython.Py_ssize_t, retired=cython.Py_ssize_t)
+    cpdef Py_ssize_t retire_interface(self, unsigned short iface)
+
+    @cython.locals(i=cython.Py_ssize_t)
+    cpdef void clear_observations(self, unsigned long long kept, unsigned int generation)
+
+@cython.locals(a=cython.uint, b=cython.uint)
+cdef bint _closed(unsigned char flags_a, unsigned char flags_b) noexcept

@@ -1,0 +1,159 @@
+"""One pass over the flow table per tick: what each flow counted since the last, which ended, which slots are free again.
+
+The kernel (or the engine of user space) goes on counting meanwhile. A flow ends in two steps: a slot that is idle,
+closed, or replaced by a new connection is RETIRED, so that no new packet finds it; a tick later every packet that had
+found it before is counted, its last difference is read, and the slot is emptied.
+"""
+
+from typing import Any, Final
+
+import cython
+import numpy as np
+import numpy.typing as npt
+
+from weir_probe.streams.layout import LIVE, RETIRED
+
+NEW: Final = 1
+ENDED: Final = 2
+
+#: A row per occupied slot; `delta` is packets << 40 | bytes since the last tick, by sending side.
+ROW: Final = np.dtype([("delta", "<u8", (2,)), ("slot", "<u4"), ("event", "<u4")])
+
+WORD = 0xFFFFFFFFFFFFFFFF
+
+
+def _closed(flags_a: int, flags_b: int) -> bool:
+    """RST from anyone, or FIN from both sides."""
+    return bool((flags_a | flags_b) & 0x04) or bool(flags_a & flags_b & 0x01)
+
+
+class Ticker:
+    """Reads one flow table. `rows[:run(...)]` are the flows of a tick; call `release` when they are dealt with."""
+
+    def __init__(self, slots: npt.NDArray[Any], exported: npt.NDArray[Any], first_flow_id: int) -> None:
+        """`slots` (layout.SLOT) and `exported` (layout.EXPORTED) are flat, of one length. Flow ids count from
+        `first_flow_id` (> 0), which differs from one probe process to the next."""
+        self.slots = slots
+        self.exported = exported
+        self.rows = np.zeros(len(slots), ROW)
+        occupied = slots["state"] >= LIVE  # by an earlier process, whose table this was
+        self.tick = int(exported["retired_tick"][occupied].max(initial=0))
+        self.next_flow_id = first_flow_id
+        self.state = memoryview(slots["state"])
+        self.proto = memoryview(slots["proto"])
+        self.tcp_flags = memoryview(slots["tcp_flags"])
+        self.traffic = memoryview(slots["traffic"])
+        self.last = memoryview(slots["last"])
+        # ports, protocol, state and interface are one aligned word: writing 0 frees the slot at once
+        self.head = memoryview(slots.view(np.uint64).reshape(len(slots), -1)[:, 4])
+        self.iface = memoryview(slots["iface"])
+        self.peer_iface = memoryview(slots["peer_iface"])
+        self.observations = memoryview(slots["observations"])
+        self.peer_observations = memoryview(slots["peer_observations"])
+        self.generation = memoryview(slots["generation"])
+        self.peer_generation = memoryview(slots["peer_generation"])
+        self.read = memoryview(exported["traffic"])
+        self.flow_id = memoryview(exported["flow_id"])
+        self.sequence = memoryview(exported["sequence"])
+        self.retired_tick = memoryview(exported["retired_tick"])
+        self.recorded = memoryview(exported["recorded"])
+        self.recorded_ns = memoryview(exported["recorded_ns"])
+        self.peer = memoryview(exported["peer"])
+        self.row_slot = memoryview(self.rows["slot"])
+        self.row_event = memoryview(self.rows["event"])
+        self.row_delta = memoryview(self.rows["delta"])
+
+    def run(self, now: int, tcp_idle: int, tcp_closed: int, other_idle: int) -> int:
+        """Fill `rows` with every occupied slot and return how many. Times are in ticks of the table's clock: `now`, and
+        how long a TCP flow, a closed one, or another may be idle before it is retired."""
+        self.tick += 1
+        count = 0
+        for i in range(self.state.shape[0]):
+            state = self.state[i]
+            if state < 2:  # EMPTY, or BUSY with an insertion
+                continue
+            event = 0
+            if self.flow_id[i] == 0:
+                self.flow_id[i] = self.next_flow_id
+                self.next_flow_id += 1
+                event = 1
+            if state == 3:
+                if self.retired_tick[i] == 0:
+                    self.retired_tick[i] = self.tick
+                elif self.retired_tick[i] != self.tick:
+                    event |= 2
+            else:
+                last = self.last[i]
+                if self.proto[i] != 6:
+                    limit = other_idle
+                elif _closed(self.tcp_flags[i, 0], self.tcp_flags[i, 1]):
+                    limit = tcp_closed
+                else:
+                    limit = tcp_idle
+                if now > last and now - last >= limit:
+                    self.state[i] = 3
+                    self.retired_tick[i] = self.tick
+            a = self.traffic[i, 0]
+            b = self.traffic[i, 1]
+            self.row_slot[count] = i
+            self.row_event[count] = event
+            # modulo 2^64: the words may wrap between two ticks
+            self.row_delta[count, 0] = (a - self.read[i, 0]) & WORD
+            self.row_delta[count, 1] = (b - self.read[i, 1]) & WORD
+            self.read[i, 0] = a
+            self.read[i, 1] = b
+            count += 1
+        return count
+
+    def release(self, count: int) -> int:
+        """Empty the slots of the flows that ended in these `count` rows; returns how many."""
+        freed = 0
+        for row in range(count):
+            if self.row_event[row] & 2:
+                i = self.row_slot[row]
+                self.read[i, 0] = 0
+                self.read[i, 1] = 0
+                self.recorded[i, 0] = 0
+                self.recorded[i, 1] = 0
+                self.recorded_ns[i] = 0
+                self.flow_id[i] = 0
+                self.sequence[i] = 0
+                self.retired_tick[i] = 0
+                self.peer[i] = 0
+                self.head[i] = 0  # last: from here on the slot may be taken again
+                freed += 1
+        return freed
+
+    def retire_interface(self, iface: int) -> int:
+        """Interface `iface` is no longer watched: retire the flows that it counts, but for those that another interface
+        sees too, which takes them over with its next packet. Returns how many were retired."""
+        retired = 0
+        for i in range(self.state.shape[0]):
+            if self.state[i] != 2:
+                continue
+            if self.iface[i] == iface:
+                if self.peer_iface[i] != 0 and self.peer_observations[i] != 0:
+                    self.observations[i] = 0
+                    self.iface[i] = 0
+                else:
+                    self.state[i] = 3
+                    self.retired_tick[i] = self.tick
+                    retired += 1
+            elif self.peer_iface[i] == iface:
+                self.peer_observations[i] = 0
+                self.peer_iface[i] = 0
+        return retired
+
+    def clear_observations(self, kept: int, generation: int) -> None:
+        """Take observations that are no more out of slots that no packet has visited since plan `generation`."""
+        for i in range(self.state.shape[0]):
+            if self.state[i] < 2:
+                continue
+            # written only where one goes: the kernel may be selecting this flow anew
+            if self.generation[i] != generation and self.observations[i] & ~kept:
+                self.observations[i] &= kept
+            if self.peer_generation[i] != generation and self.peer_observations[i] & ~kept:
+                self.peer_observations[i] &= kept
+
+
+assert (LIVE, RETIRED) == (2, 3)

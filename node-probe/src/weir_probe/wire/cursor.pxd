@@ -1,0 +1,20 @@
+cimport cython
+
+@cython.final
+cdef class Cursor:
+    cdef const unsigned char[::1] buffer
+    cdef Py_ssize_t size
+    cdef readonly Py_ssize_t end
+    cdef readonly bint cut
+
+    cpdef void limit(self, Py_ssize_t end) noexcept nogil
+    cpdef bint has(self, Py_ssize_t at, Py_ssize_t count) noexcept nogil
+    cpdef unsigned int u8(self, Py_ssize_t at) noexcept nogil
+    cpdef unsigned int u16(self, Py_ssize_t at) noexcept nogil
+    @cython.locals(value=cython.uint)
+    cpdef unsigned int u32(self, Py_ssize_t at) noexcept nogil
+    cpdef unsigned int u16le(self, Py_ssize_t at) noexcept nogil
+    @cython.locals(value=cython.uint)
+    cpdef unsigned int u32le(self, Py_ssize_t at) noexcept nogil
+    @cython.locals(low=cython.ulonglong, high=cython.ulonglong)
+    cpdef unsigned long long u64le(self, Py_ssize_t at) noexcept nogil

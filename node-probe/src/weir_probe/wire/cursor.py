@@ -1,0 +1,80 @@
+# cython: annotation_typing=False
+"""All reads of packet bytes: checked against one end, in both byte orders.
+
+A read that does not lie wholly before the end gives 0 and sets `cut`, so a parser reads a whole header and asks once.
+Nothing else in the probe indexes into packet bytes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+
+class Cursor:
+    """Checked reads of one buffer. Positions are absolute; `limit` says how far they may go."""
+
+    def __init__(self) -> None:
+        self.buffer = memoryview(b"")
+        self.size = 0
+        self.end = 0
+        self.cut = False
+
+    def bind(self, buffer: ReadableBuffer) -> None:
+        """Read from this buffer (bytes, a memory map, a numpy array of uint8) from now on, up to its end."""
+        self.buffer = memoryview(buffer)
+        self.size = len(self.buffer)
+        self.limit(self.size)
+
+    def limit(self, end: int) -> None:
+        """Let reads go up to `end` (never beyond the buffer) and forget that any was cut."""
+        self.end = end if end < self.size else self.size
+        self.cut = False
+
+    def has(self, at: int, count: int) -> bool:
+        """Whether `count` bytes can be read at `at`."""
+        return 0 <= at <= self.end - count
+
+    def u8(self, at: int) -> int:
+        if at < 0 or at >= self.end:
+            self.cut = True
+            return 0
+        return self.buffer[at]
+
+    def u16(self, at: int) -> int:
+        """Network byte order, as are all names without `le`."""
+        if at < 0 or at > self.end - 2:
+            self.cut = True
+            return 0
+        return self.buffer[at] << 8 | self.buffer[at + 1]
+
+    def u32(self, at: int) -> int:
+        if at < 0 or at > self.end - 4:
+            self.cut = True
+            return 0
+        value = self.buffer[at]
+        value = value << 8 | self.buffer[at + 1]
+        value = value << 8 | self.buffer[at + 2]
+        return value << 8 | self.buffer[at + 3]
+
+    def u16le(self, at: int) -> int:
+        if at < 0 or at > self.end - 2:
+            self.cut = True
+            return 0
+        return self.buffer[at + 1] << 8 | self.buffer[at]
+
+    def u32le(self, at: int) -> int:
+        if at < 0 or at > self.end - 4:
+            self.cut = True
+            return 0
+        value = self.buffer[at + 3]
+        value = value << 8 | self.buffer[at + 2]
+        value = value << 8 | self.buffer[at + 1]
+        return value << 8 | self.buffer[at]
+
+    def u64le(self, at: int) -> int:
+        low = self.u32le(at)
+        high = self.u32le(at + 4)
+        return high << 32 | low

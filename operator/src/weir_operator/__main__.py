@@ -1,0 +1,5 @@
+"""`python -m weir_operator`."""
+
+from weir_operator.main import main
+
+main()

@@ -1,0 +1,81 @@
+"""The objects of one kind as they were last seen, kept as slim records."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, Generic, TypeVar
+
+Raw = Mapping[str, Any]
+Key = tuple[str, str]
+T = TypeVar("T")
+
+_TOMBSTONES: Final = 4096
+
+
+def key_of(raw: Raw) -> Key:
+    """(namespace, name); the namespace is empty for what has none."""
+    metadata = raw["metadata"]
+    return metadata.get("namespace", ""), metadata["name"]
+
+
+class Mirror(Generic[T]):
+    """Records by key, made by `keep(object, record before)`; where that gives None, none is kept.
+
+    Objects reach it by several ways (a watch, a list, the answer to a write) and in any order. The resourceVersion says
+    which is newer: the API server's are integers that rise. `on_change(key, before, after)` is told of every change.
+    """
+
+    def __init__(
+        self, keep: Callable[[Raw, T | None], T | None], on_change: Callable[[Key, T | None, T | None], None]
+    ) -> None:
+        self.objects: dict[Key, T] = {}
+        self._versions: dict[Key, tuple[str, int]] = {}
+        self._deleted: OrderedDict[str, None] = OrderedDict()
+        self._keep = keep
+        self._on_change = on_change
+
+    def version(self, key: Key) -> tuple[str, int] | None:
+        """(UID, resourceVersion) of the object that was last seen under a key."""
+        return self._versions.get(key)
+
+    def put(self, raw: Raw) -> None:
+        """An object as it is, or was."""
+        key, uid, version = key_of(raw), str(raw["metadata"]["uid"]), int(raw["metadata"]["resourceVersion"])
+        known = self._versions.get(key)
+        if uid in self._deleted or (known is not None and known[1] >= version):
+            return
+        before = self.objects.get(key)
+        after = self._keep(raw, before)
+        self._versions[key] = uid, version
+        if after is None:
+            self.objects.pop(key, None)
+        else:
+            self.objects[key] = after
+        if before is not None or after is not None:
+            self._on_change(key, before, after)
+
+    def remove(self, key: Key, uid: str) -> None:
+        """An object was deleted; later news of the same object are old news."""
+        self._deleted[uid] = None
+        if len(self._deleted) > _TOMBSTONES:
+            self._deleted.popitem(last=False)
+        known = self._versions.get(key)
+        if known is None or known[0] != uid:
+            return
+        del self._versions[key]
+        before = self.objects.pop(key, None)
+        if before is not None:
+            self._on_change(key, before, None)
+
+    def leave(self, key: Key) -> None:
+        """An object is no longer among those that are watched; it may come back."""
+        self._versions.pop(key, None)
+        before = self.objects.pop(key, None)
+        if before is not None:
+            self._on_change(key, before, None)
+
+    def retain(self, present: Iterable[Key], version: int) -> None:
+        """Drop what a complete list at `version` does not have."""
+        kept = set(present)
+        for key, (uid, seen) in list(self._versions.items()):
+            if key not in kept and seen <= version:
+                self.remove(key, uid)

@@ -1,0 +1,107 @@
+"""All that the operator knows of the cluster, and the call that wakes it when some of it changed."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Protocol as Structural
+
+from weir_operator.cluster.mirror import Key, Mirror
+from weir_operator.reconcile.heartbeat import Heartbeats
+from weir_operator.reconcile.resources import (
+    Observation,
+    Pod,
+    Probe,
+    Protocol,
+    read_namespace,
+    read_node,
+    read_observation,
+    read_pod,
+    read_probe,
+    read_protocol,
+)
+
+
+class Wake(Structural):
+    """Something changed; `urgent` unless it is only numbers."""
+
+    def __call__(self, *, urgent: bool) -> None: ...
+
+
+class World:
+    """A mirror of each kind. `on_change` is called with every change that can make a difference."""
+
+    def __init__(self, on_change: Wake) -> None:
+        self._wake = on_change
+        self.heartbeats = Heartbeats()
+        self.observations = Mirror[Observation](read_observation, self._observation_changed)
+        self.protocols = Mirror[Protocol](read_protocol, self._protocol_changed)
+        self.probes = Mirror[Probe](read_probe, self._probe_changed)
+        self.pods = Mirror[Pod](read_pod, self._pod_changed)
+        self.nodes = Mirror[str](read_node, self._differs)
+        self.namespaces = Mirror[Mapping[str, str]](read_namespace, self._differs)
+        self._pods_of: dict[str, dict[Key, Pod]] = {}
+        #: Rises with every change that can move a pod in or out of an observation, by namespace.
+        self._changes_in: dict[str, int] = {}
+        self._node_changes = 0
+
+    def excuse_silence(self) -> None:
+        """Probes could not be heard until now."""
+        self.heartbeats.excuse(datetime.now(UTC))
+
+    def pods_of(self, namespaces: frozenset[str]) -> list[Pod]:
+        """The pods of these namespaces."""
+        return [pod for namespace in namespaces for pod in self._pods_of.get(namespace, {}).values()]
+
+    def age_of(self, namespaces: frozenset[str]) -> tuple[int, int]:
+        """Changes whenever pods of these namespaces, or nodes, do."""
+        return self._node_changes, sum(self._changes_in.get(namespace, 0) for namespace in namespaces)
+
+    def node_names(self) -> dict[str, str]:
+        """UID by name of every Node."""
+        return {name: uid for (_, name), uid in self.nodes.objects.items()}
+
+    def namespace_labels(self) -> dict[str, Mapping[str, str]]:
+        """Labels by name of every Namespace."""
+        return {name: labels for (_, name), labels in self.namespaces.objects.items()}
+
+    def probes_by_node(self) -> dict[str, Probe]:
+        """NodeProbe by the name of its node."""
+        return {name: probe for (_, name), probe in self.probes.objects.items()}
+
+    def _observation_changed(self, _key: Key, before: Observation | None, after: Observation | None) -> None:
+        same = (
+            before is not None
+            and after is not None
+            and (before.uid, before.generation) == (after.uid, after.generation)
+        )
+        self._wake(urgent=not same)
+
+    def _protocol_changed(self, _key: Key, before: Protocol | None, after: Protocol | None) -> None:
+        self._wake(urgent=before != after)
+
+    def _pod_changed(self, key: Key, before: Pod | None, after: Pod | None) -> None:
+        if before == after:
+            return
+        namespace = key[0]
+        pods = self._pods_of.setdefault(namespace, {})
+        if after is None:
+            pods.pop(key, None)
+        else:
+            pods[key] = after
+        self._changes_in[namespace] = self._changes_in.get(namespace, 0) + 1
+        if not pods:
+            del self._pods_of[namespace]
+        self._wake(urgent=True)
+
+    def _probe_changed(self, key: Key, before: Probe | None, after: Probe | None) -> None:
+        if after is None or (before is not None and before.uid != after.uid):
+            self.heartbeats.forget(key[1])
+        if after is not None:
+            heartbeat = after.report.heartbeat_time if after.report is not None else None
+            self.heartbeats.hear(after.node, heartbeat, after.created, datetime.now(UTC))
+        same = before is not None and after is not None and before.signature == after.signature
+        self._wake(urgent=not same)
+
+    def _differs(self, _key: Key, before: object, after: object) -> None:
+        if before != after:
+            self._node_changes += 1
+            self._wake(urgent=True)

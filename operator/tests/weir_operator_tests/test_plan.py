@@ -1,0 +1,119 @@
+"""From observations, pods and namespaces to the plan of each node."""
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from weir_api.nodeprobe import MAX_OBSERVATIONS
+from weir_operator.reconcile.plan import Placement, Planner, effective_namespaces, place, planned
+from weir_operator.reconcile.resources import Observation, Pod, read_pod
+
+from .objects import ALL, NOW, observation, pod, raw_pod
+
+SHOP = frozenset({"shop"})
+
+
+def placed(
+    of: Observation, pods: list[Pod], nodes: tuple[str, ...] = ("n1", "n2", "n3")
+) -> tuple[Observation, Placement]:
+    assert of.spec is not None
+    return of, place(of.spec.selector, frozenset({of.namespace}), pods, nodes)
+
+
+def test_only_nodes_with_matching_pods_get_a_plan() -> None:
+    checkout = observation(spec={"selector": {"podSelector": {"matchLabels": {"app": "checkout"}}}})
+    everything = observation("everything")
+    pods = [pod("a", "n1"), pod("b", "n2"), pod("c", "n2", labels={"app": "other"}), pod("d", "n3", namespace="bank")]
+    plans = Planner().compile([placed(checkout, pods), placed(everything, pods)])
+    assert {node: [o.name for o in spec.observations] for node, spec in plans.specs.items()} == {
+        "n1": ["checkout", "everything"],
+        "n2": ["checkout", "everything"],
+    }
+    assert plans.specs["n1"].plan_hash == plans.specs["n2"].plan_hash
+    assert not plans.refused
+
+
+def test_pods_of_unknown_nodes_are_left_out() -> None:
+    _, placement = placed(observation(), [pod("a", "n1"), pod("b", "gone")])
+    assert placement.pods == 1
+    assert set(placement.shares) == {"n1"}
+
+
+@pytest.mark.parametrize(
+    ("phase", "deleted", "kept", "running"),
+    [
+        ("Pending", False, True, False),
+        ("Running", False, True, True),
+        ("Running", True, True, False),
+        ("Succeeded", False, False, False),
+        ("Failed", False, False, False),
+    ],
+)
+def test_which_pods_count(phase: str, deleted: bool, kept: bool, running: bool) -> None:
+    going = {"deletionTimestamp": "2030-01-01T00:00:00Z"} if deleted else {}
+    read = read_pod(raw_pod("a", phase=phase, **going))
+    assert (read is not None) is kept
+    assert read is None or read.running is running
+
+
+def test_a_pod_that_no_node_has_does_not_count() -> None:
+    assert read_pod(raw_pod("a", node=None, phase="Pending")) is None
+
+
+def test_namespace_selector_reaches_the_namespaces_it_selects() -> None:
+    spec = {"selector": {"all": True, "namespaceSelector": {"matchLabels": {"team": "a"}}}}
+    platform = observation(spec=spec, namespace="weir-system")
+    assert platform.spec is not None
+    labels = {"shop": {"team": "a"}, "bank": {"team": "b"}, "cart": {"team": "a"}, "weir-system": {}}
+    namespaces = effective_namespaces(platform, platform.spec.selector, labels)
+    assert namespaces == {"shop", "cart"}
+    pods = [pod("a", "n1"), pod("b", "n2", namespace="cart"), pod("c", "n2", namespace="bank"), pod("d", "n2")]
+    placement = place(platform.spec.selector, namespaces, pods, ["n1", "n2"])
+    plans = Planner().compile([(platform, placement)])
+    # each node is told of those namespaces only that it has pods of
+    assert plans.specs["n1"].observations[0].namespaces == ["shop"]
+    assert plans.specs["n2"].observations[0].namespaces == ["cart", "shop"]
+
+
+def test_the_oldest_get_the_places_of_a_node() -> None:
+    pods = [pod("a", "n1"), pod("b", "n2")]
+    only_n2 = {"selector": {"workloads": [{"kind": "Pod", "name": "b"}]}}
+    young = [
+        observation(f"o{number:03}", created=NOW + timedelta(seconds=number)) for number in range(MAX_OBSERVATIONS)
+    ]
+    youngest = observation("aaa", created=NOW + timedelta(hours=1))
+    oldest = observation("zzz", only_n2, created=NOW - timedelta(days=1))
+    plans = Planner().compile([placed(o, pods) for o in [youngest, *young, oldest]])
+    assert [len(spec.observations) for spec in plans.specs.values()] == [MAX_OBSERVATIONS, MAX_OBSERVATIONS]
+    assert plans.refused == {youngest.key: ("n1", "n2"), young[-1].key: ("n2",)}
+
+
+def test_flow_logs_that_are_off_are_not_planned() -> None:
+    off = observation(spec=ALL | {"signals": {"flowLogs": {"mode": "Off"}}})
+    on = observation(spec=ALL | {"signals": {"flowLogs": {"mode": "All", "interval": "5s"}, "metrics": {"l4": False}}})
+    assert planned(off, SHOP).flow_logs is None
+    logs = planned(on, SHOP).flow_logs
+    assert logs is not None
+    assert logs.interval == "5s"
+    assert (planned(off, SHOP).metrics, planned(on, SHOP).metrics) == (True, False)
+
+
+@given(st.permutations([f"o{number}" for number in range(6)]), st.permutations(["a", "b", "c", "d"]))
+def test_the_order_in_which_things_came_makes_no_difference(names: list[str], pods: list[str]) -> None:
+    def hashes(names: list[str], pods: list[str]) -> dict[str, str]:
+        on_nodes = [pod(name, f"n{1 + index % 2}") for index, name in enumerate(sorted(pods))]
+        on_nodes.sort(key=lambda p: pods.index(p.workload.name))
+        plans = Planner().compile([placed(observation(name), on_nodes) for name in names])
+        return {node: spec.plan_hash for node, spec in plans.specs.items()}
+
+    assert hashes(names, pods) == hashes(sorted(names), sorted(pods))
+
+
+def test_a_new_generation_makes_a_new_plan() -> None:
+    planner, pods = Planner(), [pod("a")]
+    one = planner.compile([placed(observation(generation=1), pods)]).specs["n1"]
+    two = planner.compile([placed(observation(generation=2), pods)]).specs["n1"]
+    assert one.plan_hash != two.plan_hash
+    assert two.observations[0].generation == 2
