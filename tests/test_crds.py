@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kube.control_plane import ControlPlane, KubectlError
 
+from kube.control_plane import ControlPlane, KubectlError
 from weir_api.conditions import Condition
 from weir_api.flowobservation import FlowObservation
 from weir_api.nodeprobe import NodeProbe, PlannedObservation, plan

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import yaml
-from kube.control_plane import ControlPlane, KubectlError
 
+from kube.control_plane import ControlPlane, KubectlError
 from weir_api.admission import contradictions, not_supported_yet
 from weir_api.flowobservation import FlowObservation
 

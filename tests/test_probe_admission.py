@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
 from kube import objects
 from kube.control_plane import ControlPlane, KubectlError
 

@@ -10,8 +10,6 @@ from types import ModuleType
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))  # frames.py and conversation.py, which the tests share
-
 
 class SourcesFirst(MetaPathFinder):
     """Finds modules of the probe as .py where Python would take the extension built next to it."""

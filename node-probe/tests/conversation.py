@@ -1,7 +1,7 @@
 """Conversations: what two ends say to each other, written in the order of the wire, and what the engine makes of it.
 
-    talk = Conversation("10.0.0.1", 40000, "10.0.0.2", 80) >> C(SYN) >> S(SYN | ACK) >> C(ACK) >> C(b"GET /")
-    assert play(talk) == [...]
+talk = Conversation("10.0.0.1", 40000, "10.0.0.2", 80) >> C(SYN) >> S(SYN | ACK) >> C(ACK) >> C(b"GET /")
+assert play(talk) == [...]
 """
 
 from __future__ import annotations
@@ -10,10 +10,9 @@ import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from captures import pcap
 from frames import ACK, ICMP, ICMPV6, PSH, SCTP, TCP, UDP, echo, ethernet, ip, sctp, tcp, udp
 from weir_probe.replay import Flow, Summary, replay
-
-from captures import pcap
 
 SECOND = 1_000_000_000
 

@@ -26,7 +26,14 @@ def echo(kind: int, data: bytes = b"") -> bytes:
 
 
 def ipv4(
-    source: str, destination: str, protocol: int, payload: bytes, *, ident: int = 0, place: int = 0, options: bytes = b""
+    source: str,
+    destination: str,
+    protocol: int,
+    payload: bytes,
+    *,
+    ident: int = 0,
+    place: int = 0,
+    options: bytes = b"",
 ) -> bytes:
     """`place`: the flags and fragment offset field."""
     header = 20 + len(options)

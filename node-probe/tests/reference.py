@@ -44,8 +44,8 @@ class Flow:
         """As the replayed flow has it."""
         tx, rx = self.sizes[True], self.sizes[False]
         return (
-            str(ip_address(self.opener[0])), self.opener[1], str(ip_address(self.other[0])), self.other[1], self.protocol,
-            min(self.times), max(self.times), len(tx), len(rx), sum(tx), sum(rx),
+            str(ip_address(self.opener[0])), self.opener[1], str(ip_address(self.other[0])), self.other[1],
+            self.protocol, min(self.times), max(self.times), len(tx), len(rx), sum(tx), sum(rx),
         )  # fmt: skip
 
 

@@ -13,6 +13,10 @@ from weir_cli.commands import COMMANDS
 from weir_cli.exits import Exit, Failure
 
 
+class ReaderGone(Exception):  # noqa: N818 - not an error: `head` has read enough
+    """Nobody reads standard output any more."""
+
+
 class LazyGroup(click.Group):
     """Imports a command when it is run or when its own help is asked for."""
 
@@ -24,6 +28,14 @@ class LazyGroup(click.Group):
             return None
         command: click.Command = import_module(f"weir_cli.commands.{cmd_name}").command
         return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            result: object = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError as error:  # click would end with code 1
+            raise ReaderGone from error
+        return result
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
@@ -47,7 +59,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     name = "kubectl weir" if Path(sys.argv[0]).name.startswith("kubectl-") else "weir"
     try:
         result = weir.main(args=arguments, prog_name=name, standalone_mode=False)
-        sys.stdout.flush()
     except click.ClickException as error:
         error.show()
         return error.exit_code
@@ -56,8 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return failure.code
     except (KeyboardInterrupt, click.Abort):
         return Exit.INTERRUPTED
-    except BrokenPipeError:
-        # the reader has gone, as `head` does: quiet, and no second try when the interpreter flushes at its end
+    except ReaderGone:
+        # quiet, and no second try when the interpreter flushes at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.BROKEN_PIPE
     return int(result or Exit.OK)

@@ -378,7 +378,7 @@ class Agent:
                     node=self.settings.node_name,
                     wall_offset_ns=time.time_ns() - time.monotonic_ns(),
                     observations={self._bits[o.uid]: f"{o.namespace}/{o.name}" for o in self._plan.observations},
-                    names=self._names,
+                    names=self._names.moment(),
                 )
             )
         if self.settings.live_flows and now - self._last_tick >= self.settings.tick_s / 2:
@@ -406,7 +406,10 @@ class Agent:
         elif phase == 2 and self._measured_from is not None:
             self._capture.measure(False)
             overhead = self._capture.overhead()
-            time_ns, count = (overhead.run_time_ns - self._measured_from[0], overhead.run_count - self._measured_from[1])
+            time_ns, count = (
+                overhead.run_time_ns - self._measured_from[0],
+                overhead.run_count - self._measured_from[1],
+            )
             self._kernel_ns = time_ns / count if count > 0 else self._kernel_ns
             self._measured_from = None
 
@@ -465,9 +468,7 @@ class Agent:
             self._previous = status
             return status
 
-    def _measured(
-        self, observation: PlannedObservation, top: Mapping[int, list[tuple[int, float, int]]]
-    ) -> Measured:
+    def _measured(self, observation: PlannedObservation, top: Mapping[int, list[tuple[int, float, int]]]) -> Measured:
         bit = self._bits[observation.uid]
         matched = self._resolution.matched.get(observation.uid, ())
         pods = {pod.uid: pod for pod in self._wanted_pods or ()}

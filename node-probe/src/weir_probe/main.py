@@ -32,7 +32,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--metrics", default=env.get("WEIR_METRICS", "127.0.0.1:9790"), help="where /metrics is served [WEIR_METRICS]"
     )
-    p.add_argument("--slots", type=int, default=int(env.get("WEIR_SLOTS", "262144")), help="flows that fit [WEIR_SLOTS]")
+    p.add_argument(
+        "--slots", type=int, default=int(env.get("WEIR_SLOTS", "262144")), help="flows that fit [WEIR_SLOTS]"
+    )
     p.add_argument("--export-file", default=env.get("WEIR_EXPORT_FILE"), help="flow records as JSON lines")
     p.add_argument("--export-max-bytes", type=int, default=int(env.get("WEIR_EXPORT_MAX_BYTES", str(64 << 20))))
     p.add_argument("--export-files", type=int, default=int(env.get("WEIR_EXPORT_FILES", "5")), help="files kept")
@@ -115,9 +117,7 @@ def run(args: argparse.Namespace) -> int:
         if text is not None:
             agent.note("InvalidPlan", text)
 
-    cluster = Cluster(
-        args.node, kubeconfig=args.kubeconfig, on_plan=on_plan, on_pods=agent.set_pods, on_fault=on_fault
-    )
+    cluster = Cluster(args.node, kubeconfig=args.kubeconfig, on_plan=on_plan, on_pods=agent.set_pods, on_fault=on_fault)
     try:
         stop_serving = serve(args.metrics, agent.registry, agent.problem)
     except (OSError, ValueError) as error:

@@ -31,7 +31,8 @@ def serve(address: str, registry: CollectorRegistry, healthy: Callable[[], str])
     def app(environ: "WSGIEnvironment", start: "StartResponse") -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "/")
         if path == "/metrics":
-            return metrics(environ, start)
+            page: Iterable[bytes] = metrics(environ, start)
+            return page
         if path == "/healthz":
             problem = healthy()
             start("503 Service Unavailable" if problem else "200 OK", [("Content-Type", "text/plain; charset=utf-8")])

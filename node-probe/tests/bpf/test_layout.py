@@ -1,6 +1,7 @@
 """The kernel's structures and numpy's are one layout: compared by the BTF that the compiler wrote."""
 
 import json
+import re
 import subprocess
 from typing import Any
 
@@ -52,12 +53,13 @@ def test_structures_agree(btf: list[dict[str, Any]], name: str) -> None:
     assert theirs == {field: (dtype.fields[field][1], dtype.fields[field][0].itemsize) for field in dtype.names}
 
 
-def test_numbers_agree(btf: list[dict[str, Any]]) -> None:
-    values = {v["name"]: v["val"] for kind in btf if kind["kind"] == "ENUM" for v in kind["values"]}
-    for state in ("EMPTY", "BUSY", "LIVE", "RETIRED"):
-        assert values[f"WEIR_{state}"] == getattr(layout, state)
-    for index, outcome in enumerate(layout.OUTCOMES):
-        assert values[f"WEIR_{outcome.upper()}"] == index
+def test_numbers_agree() -> None:
+    header = (OBJECT.parent / "flow.h").read_text(encoding="utf-8")
+    values = {name: int(value) for name, value in re.findall(r"WEIR_(\w+)(?: =|) (\d+)", header)}
+    for name in ("EMPTY", "BUSY", "LIVE", "RETIRED", "WAYS", "BYTES_BITS"):
+        assert values[name] == getattr(layout, name)
+    assert values["OUTCOMES"] == len(layout.OUTCOMES)
+    assert [values[outcome.upper()] for outcome in layout.OUTCOMES] == list(range(len(layout.OUTCOMES)))
 
 
 def test_a_slot_is_two_cache_lines_and_the_first_is_hot() -> None:

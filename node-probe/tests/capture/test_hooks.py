@@ -9,6 +9,7 @@ import frames
 import pytest
 from capture.conftest import Wire, flows, ip, take_all, totals
 
+from pyroute2 import IPRoute
 from weir_probe.capture import ladder, syscall, tc
 from weir_probe.capture.model import HOST, Capture, CaptureError, Interface, InterfaceGone, NetNs, Settings
 
@@ -73,9 +74,10 @@ def test_attached_twice_is_attached_once(capture: Capture, wire: Wire) -> None:
 
 
 def test_an_interface_that_is_gone(capture: Capture, wire: Wire) -> None:
-    wire.remove()
+    ip("link", "del", wire.name)
     with pytest.raises(InterfaceGone, match="is gone"):
         capture.attach(wire.host)
+    wire.remove()
     with pytest.raises(InterfaceGone, match="is gone"):
         capture.attach(wire.pod)
     assert capture.hooks() == []
@@ -119,11 +121,12 @@ def test_clsact_where_there_is_no_tcx(core: Capture, wire: Wire, monkeypatch: py
 def test_filters_of_a_dead_probe_are_removed_and_others_left(core: Capture, wire: Wire) -> None:
     program = core.fds()["program:0:weir_ingress"]
     tc.attach_clsact(wire.host, "ingress", program)
-    foreign = f"filter add dev {wire.name} egress prio 7 protocol all matchall action ok"
-    subprocess.run(["tc", *foreign.split()], check=True)
+    with IPRoute() as netlink:
+        foreign = {"fd": program, "name": "foreign", "parent": 0xFFFFFFF3, "classid": 1, "direct_action": True}
+        netlink.tc("add-filter", "bpf", wire.host.ifindex, **foreign)
     assert tc.remove_filters(wire.host.ifindex) == 1
     shown = subprocess.run(["tc", "filter", "show", "dev", wire.name, "egress"], capture_output=True, text=True, check=True)
-    assert "matchall" in shown.stdout
+    assert "foreign" in shown.stdout
     assert tc.remove_filters(wire.host.ifindex) == 0
 
 

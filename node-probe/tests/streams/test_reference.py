@@ -1,4 +1,4 @@
-"""Random packets, whole, in fragments, tagged, cut, in any order: the engine agrees with the reference on every field."""
+"""Random packets, whole, in fragments, tagged, cut, in any order: the engine and the reference agree on every field."""
 
 import io
 from datetime import UTC, datetime, timedelta
@@ -8,7 +8,22 @@ from hypothesis import strategies as st
 
 from captures import pcap
 from conversation import Frame
-from frames import ICMP, ICMPV6, SCTP, TCP, UDP, authentication, echo, ethernet, extension, fragments, ip, ipv6, tcp, udp
+from frames import (
+    ICMP,
+    ICMPV6,
+    SCTP,
+    TCP,
+    UDP,
+    authentication,
+    echo,
+    ethernet,
+    extension,
+    fragments,
+    ip,
+    ipv6,
+    tcp,
+    udp,
+)
 from frames import sctp as sctp_header
 from reference import Reference
 from weir_probe.replay import Flow, replay
@@ -38,7 +53,9 @@ def payloads(protocol: int) -> st.SearchStrategy[bytes]:
 def chains(draw: st.DrawFn, protocol: int, payload: bytes) -> tuple[int, bytes]:
     """The payload behind up to ten extension headers, and the number of the first."""
     for kind in draw(st.lists(st.sampled_from((0, 43, 51, 60)), max_size=10)):
-        payload = (authentication(protocol) if kind == 51 else extension(protocol, draw(st.sampled_from((8, 16))))) + payload
+        payload = (
+            authentication(protocol) if kind == 51 else extension(protocol, draw(st.sampled_from((8, 16))))
+        ) + payload
         protocol = kind
     return protocol, payload
 
@@ -52,7 +69,11 @@ def datagrams(draw: st.DrawFn) -> list[bytes]:
     payload = draw(payloads(protocol))
     if addresses is SIX and draw(st.booleans()):
         protocol, payload = draw(chains(protocol, payload))
-    packet = ip(source, destination, protocol, payload) if addresses is FOUR else ipv6(source, destination, protocol, payload)
+    packet = (
+        ip(source, destination, protocol, payload)
+        if addresses is FOUR
+        else ipv6(source, destination, protocol, payload)
+    )
     parts = [packet]
     if payload and draw(st.integers(0, 2)) == 0:
         parts = fragments(packet, draw(st.sampled_from((8, 24, 64))), draw(st.integers(0, 3)))

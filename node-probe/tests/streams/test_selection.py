@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from frames import ACK, ICMP, RST, SYN, TCP, UDP, echo, ethernet, fragments, ip, tcp, udp
@@ -42,8 +43,8 @@ class Node:
         self.engine.observe(frame, len(frame), self.now, row, outgoing)
 
     @property
-    def flows(self) -> np.ndarray:
-        slots = self.engine.table.slots
+    def flows(self) -> npt.NDArray[np.void]:
+        slots: npt.NDArray[np.void] = self.engine.table.slots
         return slots[slots["state"] == LIVE]
 
     @property

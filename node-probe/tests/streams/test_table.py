@@ -13,7 +13,9 @@ from weir_probe.streams.table import FlowTable
 
 def many(count: int) -> list[Frame]:
     return [
-        Frame(ethernet(ip(f"10.{at >> 16 & 255}.{at >> 8 & 255}.{at & 255}", "10.255.0.1", UDP, udp(at & 0xFFFF, 53))), at)
+        Frame(
+            ethernet(ip(f"10.{at >> 16 & 255}.{at >> 8 & 255}.{at & 255}", "10.255.0.1", UDP, udp(at & 0xFFFF, 53))), at
+        )
         for at in range(count)
     ]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from conversation import C, Conversation, S, ends, packets, play
+from conversation import C, Conversation, S, Step, ends, packets, play
 from frames import ACK, FIN, RST, SYN
 
 
@@ -45,7 +45,7 @@ def test_one_fin_does_not_close() -> None:
 
 
 @pytest.mark.parametrize("close", [[C(RST)], [S(RST | ACK)], [C(FIN | ACK), S(FIN | ACK)]])
-def test_a_syn_after_the_end_is_another_flow(close: list) -> None:
+def test_a_syn_after_the_end_is_another_flow(close: list[Step]) -> None:
     conversation = talk() >> C(SYN) >> S(SYN | ACK)
     for step in close:
         conversation = conversation >> step

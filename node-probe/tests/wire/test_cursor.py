@@ -28,7 +28,9 @@ def test_the_upper_bit_is_no_sign() -> None:
     assert (read.u32(0), read.u32le(0), read.u64le(0)) == (0xFFFFFFFF, 0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF)
 
 
-@pytest.mark.parametrize(("name", "width"), [("u8", 1), ("u16", 2), ("u32", 4), ("u16le", 2), ("u32le", 4), ("u64le", 8)])
+@pytest.mark.parametrize(
+    ("name", "width"), [("u8", 1), ("u16", 2), ("u32", 4), ("u16le", 2), ("u32le", 4), ("u64le", 8)]
+)
 def test_the_end_is_kept(name: str, width: int) -> None:
     read = cursor(b"\xff" * 20, end=10)
     assert getattr(read, name)(10 - width)

@@ -4,8 +4,7 @@
 
 #define IFACES 4096
 #define IFACE_PROBES 4
-#define IFACE_STRIDE 1021
-#define NETNS_FACTOR 0x9e3779b1u
+#define MIX 0x9e3779b1u /* 2^32 / golden ratio */
 #define FRAGMENTS 65536
 
 struct tally {
@@ -84,11 +83,11 @@ inlined void tell(__u32 outcome, __u64 word)
 /* User space keeps the table so that the first probe hits for nearly every interface, and the fourth at the latest. */
 inlined struct weir_iface *iface_find(__u32 ifindex)
 {
-	__u32 at = ifindex + constants.netns * NETNS_FACTOR;
+	__u32 at = ifindex + constants.netns * MIX, stride = (ifindex * MIX >> 20) | 1;
 
 #pragma unroll
 	for (int i = 0; i < IFACE_PROBES; i++) {
-		__u32 index = (at + i * IFACE_STRIDE) & (IFACES - 1);
+		__u32 index = (at + i * stride) & (IFACES - 1);
 		struct weir_iface *iface = map_lookup(WEIR_MAP(ifaces), &index);
 
 		if (iface && iface->ifindex == ifindex && iface->netns == constants.netns)

@@ -332,3 +332,5 @@ class AfPacketCapture(Capture):
         for fd in self._memory.values():
             os.close(fd)
         self._memory.clear()
+        self.slots, self.exported = np.zeros(0, SLOT), np.zeros(0, EXPORTED)
+        self._engine = FlowEngine(FlowTable(np.zeros(8, SLOT)), np.zeros(1, IFACE))

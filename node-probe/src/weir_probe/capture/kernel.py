@@ -159,7 +159,8 @@ class KernelCapture(Capture):
     def flush_fragments(self, older_than_s: float) -> int:
         oldest = self.clock().ticks - int(older_than_s * 1e9) // self._ns_per_tick
         flushed = 0
-        for key, waiting in self._tables.pending():
+        # the earliest first: who opened a flow without ports is guessed from its first packet
+        for key, waiting in sorted(self._tables.pending(), key=lambda entry: int(entry[1]["last"][0])):
             if int(waiting["last"][0]) > oldest or not syscall.map_delete(self._tables.fds["pending"], key):
                 continue
             word = int(waiting["pending"][0])
@@ -222,6 +223,7 @@ class KernelCapture(Capture):
             os.close(fd)
         self._programs.clear()
         self._tables.close()
+        self.slots, self.exported = self._tables.slots, self._tables.exported
 
 
 def _explain(error: OSError) -> str:

@@ -13,7 +13,8 @@ from weir_probe.capture.model import CaptureError, Constants
 OBJECT: Final = Path(__file__).parent.parent / "bpf" / "flow.bpf.o"
 _PRINT = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p)
 _WARN: Final = 0
-_LOG_CHARS: Final = 4000
+_LOG_CHARS: Final = 1500
+_VERIFIER_LOG: Final = 1 << 24
 
 _lock = Lock()  # the print callback is the process's
 _lines: list[str] = []
@@ -22,9 +23,9 @@ _lines: list[str] = []
 @_PRINT
 def _print(level: int, template: bytes, arguments: int) -> int:
     if level == _WARN:
-        text = ctypes.create_string_buffer(_LOG_CHARS)
+        text = ctypes.create_string_buffer(_VERIFIER_LOG if b"LOG" in template else _LOG_CHARS)
         ctypes.CDLL(None).vsnprintf(text, len(text), template, ctypes.c_void_p(arguments))
-        _lines.append(text.value.decode(errors="replace").strip())
+        _lines.append(text.value.decode(errors="replace").strip()[-_LOG_CHARS:])  # the verdict is at the end
     return 0
 
 
@@ -82,8 +83,8 @@ def load(maps: Mapping[str, int], constants: Constants, programs: Sequence[str])
 
 
 def _complaint() -> str:
-    """What libbpf said, its end (the verifier's verdict is the last line) if it is long."""
-    return " / ".join(_lines)[-_LOG_CHARS:] or "no reason given"
+    """What libbpf said; of the verifier's log its end, which is the verdict."""
+    return " / ".join(_lines)[-2 * _LOG_CHARS :] or "no reason given"
 
 
 def _set_rodata(lib: Any, opened: int, constants: Constants) -> None:

@@ -31,14 +31,15 @@ CLOCK: Final = np.dtype([("ticks", "<u8"), ("monotonic_ns", "<u8")])
 TALLY_BYTES: Final = 16
 
 _PROBES: Final = 4
-_STRIDE: Final = 1021
-_NETNS_FACTOR: Final = 0x9E3779B1
+_MIX: Final = 0x9E3779B1
 
 
 def places(key: tuple[int, int]) -> list[int]:
     """Where the kernel looks for an interface (netns, ifindex), in its order; iface_find() in flow.bpf.c."""
-    start = key[1] + key[0] * _NETNS_FACTOR
-    return [(start + probe * _STRIDE) & (MAX_INTERFACES - 1) for probe in range(_PROBES)]
+    netns, ifindex = key
+    start = ifindex + netns * _MIX
+    stride = (ifindex * _MIX & 0xFFFFFFFF) >> 20 | 1
+    return [(start + probe * stride) & (MAX_INTERFACES - 1) for probe in range(_PROBES)]
 
 
 def arrange(
@@ -206,3 +207,5 @@ class Tables:
         for fd in self.fds.values():
             os.close(fd)
         self.fds.clear()
+        self.slots, self.exported = np.zeros(0, SLOT), np.zeros(0, EXPORTED)
+        self.ifaces, self._clock = np.zeros(0, IFACE), np.zeros(0, CLOCK)

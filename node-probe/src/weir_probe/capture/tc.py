@@ -6,7 +6,6 @@ import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from pyroute2 import IPRoute
@@ -15,7 +14,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 from weir_probe.capture import syscall
 from weir_probe.capture.model import CaptureError, Direction, HookKind, Interface, InterfaceGone, NetNs
 
-FILTER_NAME: Final = "weir"
+FILTER_NAME: Final = "weir:"  # the program's id follows: pyroute2 does not read TCA_BPF_ID
 DIRECTIONS: Final[tuple[Direction, ...]] = ("ingress", "egress")
 
 _CLONE_NEWNET: Final = 0x40000000
@@ -107,6 +106,7 @@ def _attach_one(interface: Interface, direction: Direction, program: int) -> Att
 
 def attach_clsact(interface: Interface, direction: Direction, program: int) -> Attachment:
     """Attach by a direct-action filter of the clsact qdisc, in the calling thread's network namespace."""
+    program_id = syscall.program_info(program).id
     try:
         with IPRoute() as netlink:
             try:
@@ -119,7 +119,7 @@ def attach_clsact(interface: Interface, direction: Direction, program: int) -> A
                 "bpf",
                 interface.ifindex,
                 fd=program,
-                name=FILTER_NAME,
+                name=f"{FILTER_NAME}{program_id}",
                 parent=_PARENT[direction],
                 classid=1,
                 direct_action=True,
@@ -129,7 +129,7 @@ def attach_clsact(interface: Interface, direction: Direction, program: int) -> A
         if error.code in _GONE or (error.code == errno.EINVAL and not _exists(interface.ifindex)):
             raise InterfaceGone(f"interface {interface.name} ({interface.ifindex}) is gone") from None
         raise CaptureError(f"cannot attach to {interface.name} by clsact: {error}") from None
-    return Attachment(interface, direction, "clsact", syscall.program_info(program).id)
+    return Attachment(interface, direction, "clsact", program_id)
 
 
 def _exists(ifindex: int) -> bool:
@@ -190,9 +190,10 @@ def _filters(netlink: Any, ifindex: int, direction: Direction) -> list[tuple[Any
     found = []
     for message in dumped:
         options = message.get_attr("TCA_OPTIONS")
-        if message.get_attr("TCA_KIND") != "bpf" or options is None or options.get_attr("TCA_BPF_NAME") != FILTER_NAME:
-            continue
-        found.append((message, int(options.get_attr("TCA_BPF_ID") or 0)))
+        name = options.get_attr("TCA_BPF_NAME") if options is not None and message.get_attr("TCA_KIND") == "bpf" else ""
+        program_id = (name or "").removeprefix(FILTER_NAME)
+        if program_id != name and program_id.isdigit():
+            found.append((message, int(program_id)))
     return found
 
 
@@ -232,8 +233,3 @@ def remove_stale_filters(netns: NetNs = NetNs()) -> int:  # noqa: B008 - frozen
         return sum(remove_filters(index) for index in indexes)
 
     return in_netns(netns, sweep)
-
-
-def exists_in(path: str) -> bool:
-    """Whether a network namespace's path still leads somewhere."""
-    return Path(path).exists()

@@ -4,18 +4,15 @@
 Every position comes from the ring itself and is read through a Cursor: a damaged block ends its walk, nothing more.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import cython  # type: ignore[import-untyped]  # Cython's stubs are not under this name
+import numpy as np
+import numpy.typing as npt
 
 from weir_probe.streams.engine import FlowEngine
 from weir_probe.wire import linktypes
 from weir_probe.wire.cursor import Cursor
-
-if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer
 
 #: sockaddr_ll.sll_pkttype of a frame that the host sends.
 PACKET_OUTGOING: Final = 4
@@ -30,7 +27,7 @@ _NEXT, _SEC, _NSEC, _SNAPLEN, _LEN, _MAC, _HEADER = 0, 4, 8, 12, 16, 24, 48
 _PKTTYPE = _HEADER + 10
 
 
-def walk_block(ring: ReadableBuffer, block_offset: int, engine: FlowEngine, iface_index: int) -> int:
+def walk_block(ring: npt.NDArray[np.uint8], block_offset: int, engine: FlowEngine, iface_index: int) -> int:
     """Let `engine` account every frame of the block at `block_offset`, all seen on row `iface_index` of its interfaces.
 
     Returns the frames walked; the caller gives the block back to the kernel. The GIL is released meanwhile.
@@ -39,8 +36,8 @@ def walk_block(ring: ReadableBuffer, block_offset: int, engine: FlowEngine, ifac
     if not 0 <= iface_index < len(engine.ifaces):
         raise IndexError(f"interface row {iface_index} is not within the table's {len(engine.ifaces)}")
     cursor = Cursor()
-    cursor.bind(ring)
-    engine.bind(ring)
+    cursor.bind(ring.data)
+    engine.bind(ring.data)
     with cython.nogil:
         return _walk(cursor, block_offset, engine, iface_index)
 

@@ -11,9 +11,7 @@ from weir_probe.streams.tick import Ticker
 
 #: Of one observation on this node since it began: `packets` and `bytes` are (from the workload, to it); a flow between
 #: two observed workloads counts once.
-TOTAL: Final = np.dtype(
-    [("packets", "<u8", (2,)), ("bytes", "<u8", (2,)), ("opened", "<u8"), ("live", "<u8")]
-)
+TOTAL: Final = np.dtype([("packets", "<u8", (2,)), ("bytes", "<u8", (2,)), ("opened", "<u8"), ("live", "<u8")])
 BYTES = (1 << 40) - 1
 
 
@@ -40,24 +38,24 @@ class Aggregator:
         self.behind = np.zeros(65536, np.uint32)
         self.totals = np.zeros(64, TOTAL)
         self.stored = np.zeros(2, np.uint64)  # packets, bytes of all flows since this process began
-        self.identity = memoryview(self.behind)
-        self.total_packets = memoryview(self.totals["packets"])
-        self.total_bytes = memoryview(self.totals["bytes"])
-        self.opened = memoryview(self.totals["opened"])
-        self.live = memoryview(self.totals["live"])
-        self.all_stored = memoryview(self.stored)
-        self.addr = memoryview(slots["addr"])
-        self.proto = memoryview(slots["proto"])
-        self.iface = memoryview(slots["iface"])
-        self.peer_iface = memoryview(slots["peer_iface"])
-        self.observations = memoryview(slots["observations"])
-        self.peer_observations = memoryview(slots["peer_observations"])
-        self.opener = memoryview(slots["opener"])
-        self.workload_side = memoryview(slots["workload_side"])
-        self.memory = memoryview(exported["peer"])
-        self.row_slot = memoryview(ticker.rows["slot"])
-        self.row_event = memoryview(ticker.rows["event"])
-        self.row_delta = memoryview(ticker.rows["delta"])
+        self.identity = self.behind.data
+        self.total_packets = self.totals["packets"].data
+        self.total_bytes = self.totals["bytes"].data
+        self.opened = self.totals["opened"].data
+        self.live = self.totals["live"].data
+        self.all_stored = self.stored.data
+        self.addr = slots["addr"].data
+        self.proto = slots["proto"].data
+        self.iface = slots["iface"].data
+        self.peer_iface = slots["peer_iface"].data
+        self.observations = slots["observations"].data
+        self.peer_observations = slots["peer_observations"].data
+        self.opener = slots["opener"].data
+        self.workload_side = slots["workload_side"].data
+        self.memory = exported["peer"].data
+        self.row_slot = ticker.rows["slot"].data
+        self.row_event = ticker.rows["event"].data
+        self.row_delta = ticker.rows["delta"].data
 
     def consume(self, count: int) -> None:
         """Count the first `count` rows of the ticker, once each."""

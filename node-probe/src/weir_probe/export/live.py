@@ -40,14 +40,10 @@ def busiest(
     delta_bytes = (rows["delta"] & np.uint64(BYTES_MASK)).sum(axis=1)
     candidates = np.flatnonzero(observed)
     order = candidates[np.argsort(delta_bytes[candidates], kind="stable")[::-1][:limit]]
-    return [
-        _flow(flows[i], rows[i], names, seconds=seconds, now_ns=now_ns, moved=int(delta_bytes[i])) for i in order
-    ]
+    return [_flow(flows[i], rows[i], names, seconds=seconds, now_ns=now_ns, moved=int(delta_bytes[i])) for i in order]
 
 
-def _flow(
-    slot: np.void, row: np.void, names: Names, *, seconds: float, now_ns: int, moved: int
-) -> LiveFlow:
+def _flow(slot: np.void, row: np.void, names: Names, *, seconds: float, now_ns: int, moved: int) -> LiveFlow:
     opener = int(slot["opener"]) & 1
     ends = [to_address(slot["addr"][side].tobytes()) for side in (opener, 1 - opener)]
     words = [int(word) for word in slot["traffic"]]

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv6Address, ip_address
 
-from weir_probe.export.peers import CLASSES, Address, Identity, Network, Peers
+from weir_probe.export.peers import CLASSES, Address, Identity, Network, Peers, words
+from weir_probe.export.records import End, end_of
 from weir_probe.export.series import OVERFLOW
 from weir_probe.plan.pods import LocalPod
 
@@ -21,6 +22,25 @@ def to_address(packed: bytes) -> Address:
     """The address in 16 bytes as a slot holds them: IPv4 is v4-mapped."""
     address = IPv6Address(packed)
     return address.ipv4_mapped or address
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Who was who at one moment, for sinks that ask later (records.Names)."""
+
+    interfaces: Mapping[int, LocalPod]
+    pods: Mapping[Address, LocalPod]
+    table: Peers
+
+    def of_interface(self, iface_id: int) -> LocalPod | None:
+        """The pod behind an interface of this node."""
+        return self.interfaces.get(iface_id)
+
+    def of_address(self, packed: bytes) -> End:
+        """Whoever has this address: a pod of this node, or a class."""
+        address = to_address(packed)
+        pod = self.pods.get(address)
+        return end_of(pod) if pod else End(workload=str(CLASSES[self.table.find(*words(address))]))
 
 
 @dataclass
@@ -61,6 +81,10 @@ class Names:
         self.pods = by_address
         self.table = Peers(self.version, {address: self.of(pod) for address, pod in by_address.items()}, self.classes)
         return self.table
+
+    def moment(self) -> Moment:
+        """Who is who now. Shares what never changes: an interface's id is another's only 65,535 interfaces later."""
+        return Moment(self.interfaces, self.pods, self.table)
 
     def of_words(self, first: int, second: int) -> Identity:
         """The identity behind an address, given as a slot holds it."""

@@ -31,7 +31,7 @@ CLASSES: Final = (Identity("external"), Identity("cluster"), Identity("node"))
 #: What a cluster's own addresses usually are; --cluster-cidr replaces it (RFC 1918, RFC 6598, RFC 4193).
 PRIVATE: Final = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
 #: One link only, so the node or its neighbours (RFC 3927, RFC 4291 §2.5.6 and §2.7, RFC 5771 §4, RFC 919).
-LINK_LOCAL: Final = ("169.254.0.0/16", "fe80::/10", "ff02::/16", "224.0.0.0/24", "255.255.255.255/32")
+LINK_LOCAL: Final = ("169.254.0.0/16", "fe80::/10", "ff02::/16", "224.0.0.0/24", "255.255.255.255/32", "0.0.0.0/32", "::/128")
 
 
 def words(address: Address) -> tuple[int, int]:
@@ -56,25 +56,25 @@ class Peers:
         where no address does; none matching is EXTERNAL."""
         self.version = version
         ordered = sorted((*words(address), identity) for address, identity in known.items())
-        self.keys = memoryview(np.array([o[:2] for o in ordered], np.uint64).reshape(len(ordered), 2))
-        self.values = memoryview(np.array([o[2] for o in ordered], np.uint32))
+        self.keys = np.array([o[:2] for o in ordered], np.uint64).reshape(len(ordered), 2).data
+        self.values = np.array([o[2] for o in ordered], np.uint32).data
         prefixes = [(_prefix_words(network), class_) for network, class_ in classes]
-        self.prefixes = memoryview(np.array([p for p, _ in prefixes], np.uint64).reshape(len(prefixes), 4))
-        self.classes = memoryview(np.array([c for _, c in prefixes], np.uint32))
+        self.prefixes = np.array([p for p, _ in prefixes], np.uint64).reshape(len(prefixes), 4).data
+        self.classes = np.array([c for _, c in prefixes], np.uint32).data
 
     def find(self, first: int, second: int) -> int:
         """The identity index of the address with these words."""
         low = 0
-        high = self.values.shape[0]
+        high = len(self.values)
         while low < high:
             middle = (low + high) >> 1
             if self.keys[middle, 0] < first or (self.keys[middle, 0] == first and self.keys[middle, 1] < second):
                 low = middle + 1
             else:
                 high = middle
-        if low < self.values.shape[0] and self.keys[low, 0] == first and self.keys[low, 1] == second:
+        if low < len(self.values) and self.keys[low, 0] == first and self.keys[low, 1] == second:
             return self.values[low]
-        for i in range(self.classes.shape[0]):
+        for i in range(len(self.classes)):
             if (
                 first & self.prefixes[i, 0] == self.prefixes[i, 2]
                 and second & self.prefixes[i, 1] == self.prefixes[i, 3]

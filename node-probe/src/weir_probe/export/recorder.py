@@ -38,23 +38,23 @@ class Recorder:
         self.interval_ns = np.zeros(64, np.uint64)
         self.records = np.zeros(len(slots), RECORD)
         self.slots = slots
-        self.interval = memoryview(self.interval_ns)
-        self.observations = memoryview(slots["observations"])
-        self.peer_observations = memoryview(slots["peer_observations"])
-        self.peer_iface = memoryview(slots["peer_iface"])
-        self.recorded = memoryview(exported["recorded"])
-        self.recorded_ns = memoryview(exported["recorded_ns"])
-        self.sequence = memoryview(exported["sequence"])
-        self.flow_id = memoryview(exported["flow_id"])
-        self.row_slot = memoryview(ticker.rows["slot"])
-        self.row_event = memoryview(ticker.rows["event"])
-        self.row_delta = memoryview(ticker.rows["delta"])
-        self.out_slot = memoryview(self.records["slot"])
-        self.out_sequence = memoryview(self.records["sequence"])
-        self.out_ended = memoryview(self.records["ended"])
-        self.out_flow_id = memoryview(self.records["flow_id"])
-        self.out_observations = memoryview(self.records["observations"])
-        self.out_traffic = memoryview(self.records["traffic"])
+        self.interval = self.interval_ns.data
+        self.observations = slots["observations"].data
+        self.peer_observations = slots["peer_observations"].data
+        self.peer_iface = slots["peer_iface"].data
+        self.recorded = exported["recorded"].data
+        self.recorded_ns = exported["recorded_ns"].data
+        self.sequence = exported["sequence"].data
+        self.flow_id = exported["flow_id"].data
+        self.row_slot = ticker.rows["slot"].data
+        self.row_event = ticker.rows["event"].data
+        self.row_delta = ticker.rows["delta"].data
+        self.out_slot = self.records["slot"].data
+        self.out_sequence = self.records["sequence"].data
+        self.out_ended = self.records["ended"].data
+        self.out_flow_id = self.records["flow_id"].data
+        self.out_observations = self.records["observations"].data
+        self.out_traffic = self.records["traffic"].data
 
     def consume(self, count: int, now_ns: int) -> int:
         """Take the first `count` rows of the ticker, once each; returns how many records they make. `now_ns` is

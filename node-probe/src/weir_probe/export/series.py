@@ -40,9 +40,9 @@ class SeriesTable:
         self.limits = np.zeros(observations, np.uint32)
         self.held = np.zeros(observations, np.uint32)
         self.overflowed = np.zeros(observations, np.uint64)  # flows that were opened in an overflow series
-        self.limit = memoryview(self.limits)
-        self.hold = memoryview(self.held)
-        self.overflow = memoryview(self.overflowed)
+        self.limit = self.limits.data
+        self.hold = self.held.data
+        self.overflow = self.overflowed.data
         self._hold_rows(np.zeros(256, SERIES), 0)
 
     def _hold_rows(self, rows: np.ndarray, used: int) -> None:
@@ -50,13 +50,13 @@ class SeriesTable:
         self.rows = rows
         self.used = used
         self.capacity = len(rows)
-        self.key = memoryview(rows["key"])
-        self.packets = memoryview(rows["packets"])
-        self.bytes = memoryview(rows["bytes"])
-        self.connections = memoryview(rows["connections"])
-        self.live = memoryview(rows["live"])
-        self.index_key = memoryview(np.zeros(2 * len(rows), np.uint64))
-        self.index_row = memoryview(np.full(2 * len(rows), -1, np.int32))
+        self.key = rows["key"].data
+        self.packets = rows["packets"].data
+        self.bytes = rows["bytes"].data
+        self.connections = rows["connections"].data
+        self.live = rows["live"].data
+        self.index_key = np.zeros(2 * len(rows), np.uint64).data
+        self.index_row = np.full(2 * len(rows), -1, np.int32).data
         for row in range(used):
             self._enter(int(rows["key"][row]), row)
 

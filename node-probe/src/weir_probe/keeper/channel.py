@@ -8,6 +8,7 @@ import os
 import resource
 import socket
 import struct
+from array import array
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -19,6 +20,8 @@ MAX_METADATA_BYTES: Final = 1 << 20
 _HEADER: Final = struct.Struct("!III")  # bytes of JSON, bytes of metadata, descriptors
 _MAX_JSON_BYTES: Final = 1 << 20
 _BATCH: Final = 253  # SCM_MAX_FD
+_FD_BYTES: Final = array("i").itemsize
+_ROOM: Final = socket.CMSG_SPACE(_BATCH * _FD_BYTES)
 
 
 class KeeperError(Exception):
@@ -103,7 +106,8 @@ class Channel:
         try:
             for start in range(0, count, _BATCH):
                 expected = min(_BATCH, count - start)
-                byte, fds, flags, _ = socket.recv_fds(self._socket, 1, expected, socket.MSG_CMSG_CLOEXEC)
+                byte, ancillary, flags, _ = self._socket.recvmsg(1, _ROOM, socket.MSG_CMSG_CLOEXEC)
+                fds = array("i", b"".join(data[: len(data) // _FD_BYTES * _FD_BYTES] for _, _, data in ancillary))
                 received += fds
                 if not byte:
                     raise ChannelBrokenError("ended within a message")

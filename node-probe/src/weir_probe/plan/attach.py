@@ -29,7 +29,9 @@ class Attachments:
     def __init__(self, capture: Capture, generation: int = 0) -> None:
         self._capture = capture
         self.generation = generation
-        self.watched: dict[tuple[int, int], Interface] = {hook.interface.key: hook.interface for hook in capture.hooks()}
+        self.watched: dict[tuple[int, int], Interface] = {
+            hook.interface.key: hook.interface for hook in capture.hooks()
+        }
         self._selected: Sequence[Selected] = ()
         self._ports: Mapping[tuple[int, int], int] = {}
         self._last_id = max((i.id for i in self.watched.values()), default=0)

@@ -53,9 +53,7 @@ def discover(
     return tuple(sorted(found.values(), key=lambda pod: (pod.workload.namespace, pod.workload.name)))
 
 
-def _workload(
-    full_name: str, path: str, number: int, known: Mapping[str, tuple[str, ...]]
-) -> LocalPod:
+def _workload(full_name: str, path: str, number: int, known: Mapping[str, tuple[str, ...]]) -> LocalPod:
     namespace, dot, name = full_name.partition(".")
     if not dot or not name:
         namespace, name = "default", full_name

@@ -123,7 +123,7 @@ class FlowTable:
         return index
 
     def _empty(self) -> int:
-        """An empty slot in the emptier of the two buckets; where they are even in the first, which look-ups visit first.
+        """An empty slot in the emptier of the two buckets; in the first, where look-ups start, if they are even.
 
         Two choices keep the fullest bucket at log log n over the average; with one it is log n / log log n.
         """

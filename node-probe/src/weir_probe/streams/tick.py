@@ -7,7 +7,6 @@ found it before is counted, its last difference is read, and the slot is emptied
 
 from typing import Any, Final
 
-import cython
 import numpy as np
 import numpy.typing as npt
 
@@ -39,36 +38,36 @@ class Ticker:
         occupied = slots["state"] >= LIVE  # by an earlier process, whose table this was
         self.tick = int(exported["retired_tick"][occupied].max(initial=0))
         self.next_flow_id = first_flow_id
-        self.state = memoryview(slots["state"])
-        self.proto = memoryview(slots["proto"])
-        self.tcp_flags = memoryview(slots["tcp_flags"])
-        self.traffic = memoryview(slots["traffic"])
-        self.last = memoryview(slots["last"])
+        self.state = slots["state"].data
+        self.proto = slots["proto"].data
+        self.tcp_flags = slots["tcp_flags"].data
+        self.traffic = slots["traffic"].data
+        self.last = slots["last"].data
         # ports, protocol, state and interface are one aligned word: writing 0 frees the slot at once
-        self.head = memoryview(slots.view(np.uint64).reshape(len(slots), -1)[:, 4])
-        self.iface = memoryview(slots["iface"])
-        self.peer_iface = memoryview(slots["peer_iface"])
-        self.observations = memoryview(slots["observations"])
-        self.peer_observations = memoryview(slots["peer_observations"])
-        self.generation = memoryview(slots["generation"])
-        self.peer_generation = memoryview(slots["peer_generation"])
-        self.read = memoryview(exported["traffic"])
-        self.flow_id = memoryview(exported["flow_id"])
-        self.sequence = memoryview(exported["sequence"])
-        self.retired_tick = memoryview(exported["retired_tick"])
-        self.recorded = memoryview(exported["recorded"])
-        self.recorded_ns = memoryview(exported["recorded_ns"])
-        self.peer = memoryview(exported["peer"])
-        self.row_slot = memoryview(self.rows["slot"])
-        self.row_event = memoryview(self.rows["event"])
-        self.row_delta = memoryview(self.rows["delta"])
+        self.head = slots.view(np.uint64).reshape(len(slots), -1)[:, 4].data
+        self.iface = slots["iface"].data
+        self.peer_iface = slots["peer_iface"].data
+        self.observations = slots["observations"].data
+        self.peer_observations = slots["peer_observations"].data
+        self.generation = slots["generation"].data
+        self.peer_generation = slots["peer_generation"].data
+        self.read = exported["traffic"].data
+        self.flow_id = exported["flow_id"].data
+        self.sequence = exported["sequence"].data
+        self.retired_tick = exported["retired_tick"].data
+        self.recorded = exported["recorded"].data
+        self.recorded_ns = exported["recorded_ns"].data
+        self.peer = exported["peer"].data
+        self.row_slot = self.rows["slot"].data
+        self.row_event = self.rows["event"].data
+        self.row_delta = self.rows["delta"].data
 
     def run(self, now: int, tcp_idle: int, tcp_closed: int, other_idle: int) -> int:
         """Fill `rows` with every occupied slot and return how many. Times are in ticks of the table's clock: `now`, and
         how long a TCP flow, a closed one, or another may be idle before it is retired."""
         self.tick += 1
         count = 0
-        for i in range(self.state.shape[0]):
+        for i in range(len(self.state)):
             state = self.state[i]
             if state < 2:  # EMPTY, or BUSY with an insertion
                 continue
@@ -128,7 +127,7 @@ class Ticker:
         """Interface `iface` is no longer watched: retire the flows that it counts, but for those that another interface
         sees too, which takes them over with its next packet. Returns how many were retired."""
         retired = 0
-        for i in range(self.state.shape[0]):
+        for i in range(len(self.state)):
             if self.state[i] != 2:
                 continue
             if self.iface[i] == iface:
@@ -146,7 +145,7 @@ class Ticker:
 
     def clear_observations(self, kept: int, generation: int) -> None:
         """Take observations that are no more out of slots that no packet has visited since plan `generation`."""
-        for i in range(self.state.shape[0]):
+        for i in range(len(self.state)):
             if self.state[i] < 2:
                 continue
             # written only where one goes: the kernel may be selecting this flow anew

@@ -1,0 +1,198 @@
+"""Flow records with all that names them: a block of numpy columns per tick, and its JSON lines (docs/records.md)."""
+
+import json
+import socket
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from weir_probe.capture.model import Clock
+from weir_probe.plan.pods import LocalPod
+from weir_probe.streams.layout import BYTES_BITS, BYTES_MASK
+from weir_probe.wire.protocols import protocol_name
+
+_CHUNK: Final = 4096  # rows that are Python objects at one time
+_MAPPED: Final = bytes(10) + b"\xff\xff"  # before an IPv4 address (RFC 4291 §2.5.5.2)
+_PROTOCOLS: Final = [json.dumps(protocol_name(number)) for number in range(256)]
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """Who is at one end of a flow; "" is not known. `workload` is Kind/name, or a class: node, cluster, external."""
+
+    namespace: str = ""
+    workload: str = ""
+    pod: str = ""
+
+
+class Names(Protocol):
+    """Who was who in one tick. A sink asks later, from a thread of its own, and gets the answers of that tick."""
+
+    def of_interface(self, iface_id: int) -> LocalPod | None:
+        """The pod behind an interface of this node."""
+
+    def of_address(self, packed: bytes) -> End:
+        """Whoever has this address: 16 bytes in network order, IPv4 v4-mapped."""
+
+
+@dataclass(frozen=True)
+class RecordBlock:
+    """The flow records of one tick, a row each. Where a column has two values, [:, 0] is of the side that opened the
+    flow (src, tx), [:, 1] of the other (dst, rx)."""
+
+    node: str
+    observations: Mapping[int, str]  # bit: namespace/name
+    names: Names
+    flow_id: npt.NDArray[np.uint64]
+    sequence: npt.NDArray[np.uint32]
+    ended: npt.NDArray[np.bool_]
+    asked: npt.NDArray[np.uint64]  # mask of the observations that asked for it
+    start_ns: npt.NDArray[np.int64]  # Unix time of the flow's first packet
+    end_ns: npt.NDArray[np.int64]  # and of its last so far
+    addr: npt.NDArray[np.uint64]  # (n, 2, 2): words as a slot has them
+    port: npt.NDArray[np.uint16]
+    proto: npt.NDArray[np.uint8]
+    packets: npt.NDArray[np.uint64]
+    bytes: npt.NDArray[np.uint64]
+    tcp_flags: npt.NDArray[np.uint8]
+    iface: npt.NDArray[np.uint16]  # the interface of the workload at this end; 0: none is watched
+
+    def __len__(self) -> int:
+        return len(self.flow_id)
+
+
+def block(
+    records: npt.NDArray[Any],
+    slots: npt.NDArray[Any],
+    clock: Clock,
+    *,
+    node: str,
+    wall_offset_ns: int,
+    observations: Mapping[int, str],
+    names: Names,
+) -> RecordBlock:
+    """Join `records` (recorder.RECORD) with their slots: before the ticker releases them, and nothing shared is kept.
+
+    `wall_offset_ns` is Unix time minus CLOCK_MONOTONIC, both now.
+    """
+    slot = records["slot"]
+    row = np.arange(len(slot))[:, np.newaxis]
+    opener = (slots["opener"][slot] & 1).astype(np.intp)
+    sides = np.stack([opener, 1 - opener], axis=1)
+    inside = slots["workload_side"][slot] & 1
+    interfaces = np.stack([slots["iface"][slot], slots["peer_iface"][slot]], axis=1)
+    traffic = records["traffic"][row, sides]
+    start_ns = slots["first_ns"][slot].astype(np.int64) + wall_offset_ns
+    # a `last` beyond the clock's own reading is a packet since: the difference is negative
+    age = (np.uint64(clock.ticks) - slots["last"][slot]).astype(np.int64)
+    end_ns = clock.monotonic_ns + wall_offset_ns - age * clock.ns_per_tick
+    return RecordBlock(
+        node=node,
+        observations=observations,
+        names=names,
+        flow_id=records["flow_id"].copy(),
+        sequence=records["sequence"].copy(),
+        ended=records["ended"] != 0,
+        asked=records["observations"].copy(),
+        start_ns=start_ns,
+        end_ns=np.maximum(start_ns, end_ns),  # the table's clock may be coarser than the start's (jiffies)
+        addr=slots["addr"][slot][row, sides],
+        port=slots["port"][slot][row, sides],
+        proto=slots["proto"][slot],
+        packets=traffic >> np.uint64(BYTES_BITS),
+        bytes=traffic & np.uint64(BYTES_MASK),
+        tcp_flags=slots["tcp_flags"][slot][row, sides],
+        iface=interfaces[row, sides ^ inside[:, np.newaxis]],
+    )
+
+
+def end_of(pod: LocalPod) -> End:
+    """A pod as one end of a flow."""
+    return End(pod.workload.namespace, "/".join(pod.owner), pod.workload.name)
+
+
+def lines(block: RecordBlock) -> Iterator[bytes]:
+    """Each record as a line of JSON, with its line end: the fields of weir_api.records.FlowRecord."""
+    words = _Words(block)
+    node = json.dumps(block.node)
+    for start in range(0, len(block), _CHUNK):
+        columns = _columns(block, slice(start, start + _CHUNK))
+        for flow, sequence, ended, asked, begin, end, addr, port, proto, packets, octets, flags, iface in zip(
+            *columns, strict=True
+        ):
+            src, src_namespace, src_workload, src_pod = words.end(iface[0], *addr[0])
+            dst, dst_namespace, dst_workload, dst_pod = words.end(iface[1], *addr[1])
+            yield (
+                f'{{"flow_id":"{flow:016x}","sequence":{sequence},"reason":"{"end" if ended else "interval"}",'
+                f'"node":{node},"observations":{words.observations(asked)},"start":"{begin}","end":"{end}",'
+                f'"src":{src},"dst":{dst},"src_port":{port[0]},"dst_port":{port[1]},'
+                f'"protocol":{_PROTOCOLS[proto]},'
+                f'"src_namespace":{src_namespace},"src_workload":{src_workload},"src_pod":{src_pod},'
+                f'"dst_namespace":{dst_namespace},"dst_workload":{dst_workload},"dst_pod":{dst_pod},'
+                f'"packets_tx":{packets[0]},"packets_rx":{packets[1]},"bytes_tx":{octets[0]},"bytes_rx":{octets[1]},'
+                f'"tcp_flags_tx":{flags[0]},"tcp_flags_rx":{flags[1]}}}\n'
+            ).encode()
+
+
+def _columns(block: RecordBlock, rows: slice) -> tuple[list[Any], ...]:
+    """Some rows as Python objects."""
+    return (
+        block.flow_id[rows].tolist(),
+        block.sequence[rows].tolist(),
+        block.ended[rows].tolist(),
+        block.asked[rows].tolist(),
+        _instants(block.start_ns[rows]),
+        _instants(block.end_ns[rows]),
+        block.addr[rows].tolist(),
+        block.port[rows].tolist(),
+        block.proto[rows].tolist(),
+        block.packets[rows].tolist(),
+        block.bytes[rows].tolist(),
+        block.tcp_flags[rows].tolist(),
+        block.iface[rows].tolist(),
+    )
+
+
+class _Words:
+    """The JSON of what repeats within a block, made once: names may hold anything, so all of it is escaped."""
+
+    def __init__(self, block: RecordBlock) -> None:
+        self._block = block
+        self._ends: dict[tuple[int, int, int], tuple[str, ...]] = {}
+        self._observations: dict[int, str] = {}
+
+    def end(self, iface: int, first: int, second: int) -> tuple[str, ...]:
+        """Address, namespace, workload, pod."""
+        key = (iface, first, second)
+        known = self._ends.get(key)
+        if known is None:
+            packed = first.to_bytes(8, "little") + second.to_bytes(8, "little")
+            names = self._block.names
+            pod = names.of_interface(iface) if iface else None
+            end = end_of(pod) if pod is not None else names.of_address(packed)
+            known = tuple(map(json.dumps, (_address(packed), end.namespace, end.workload, end.pod)))
+            self._ends[key] = known
+        return known
+
+    def observations(self, mask: int) -> str:
+        """A list of names in the order of their bits."""
+        known = self._observations.get(mask)
+        if known is None:
+            known = json.dumps([name for bit, name in sorted(self._block.observations.items()) if mask >> bit & 1])
+            self._observations[mask] = known
+        return known
+
+
+def _address(packed: bytes) -> str:
+    if packed.startswith(_MAPPED):
+        return socket.inet_ntop(socket.AF_INET, packed[12:])
+    return socket.inet_ntop(socket.AF_INET6, packed)
+
+
+def _instants(ns: npt.NDArray[np.int64]) -> list[str]:
+    """RFC 3339, UTC, nine digits."""
+    instants: list[str] = np.datetime_as_string(ns.astype("datetime64[ns]"), unit="ns", timezone="UTC").tolist()
+    return instants
