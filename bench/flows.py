@@ -9,6 +9,7 @@ import socket
 import statistics
 import struct
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,7 +19,6 @@ import numpy as np
 from weir_probe.capture import ladder, syscall
 from weir_probe.capture.kernel import KernelCapture
 from weir_probe.capture.model import HOST, Capture, Interface, NetNs, Selected, Settings
-from weir_probe.capture.tc import in_netns
 
 ROUNDS = 5
 LOOPBACK = Interface(HOST, 1, "lo", pod_side=False, id=1)
@@ -27,7 +27,9 @@ LOOPBACK = Interface(HOST, 1, "lo", pod_side=False, id=1)
 def ipv4_frame(protocol: int, source_port: int, payload: int = 18) -> bytes:
     """Ethernet, IPv4, and UDP or a TCP segment in mid-connection."""
     ports = struct.pack(">HH", source_port, 8080)
-    header = ports + (struct.pack(">HH", 8 + payload, 0) if protocol == 17 else struct.pack(">IIBBHHH", 1, 1, 80, 16, 64, 0, 0))
+    header = ports + (
+        struct.pack(">HH", 8 + payload, 0) if protocol == 17 else struct.pack(">IIBBHHH", 1, 1, 80, 16, 64, 0, 0)
+    )
     body = header + bytes(payload)
     ip = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(body), 1, 0, 64, protocol, 0) + bytes([10, 0, 0, 1, 10, 0, 0, 2])
     return bytes(12) + b"\x08\x00" + ip + body
@@ -54,7 +56,7 @@ def one_flow(program: int, frame: bytes) -> float:
     return best(lambda: float(syscall.test_run(program, frame, 1_000_000, ifindex=1).duration_ns))
 
 
-def round_robin(capture: KernelCapture, program: int, protocol: int, flows: int) -> float:
+def round_robin(program: int, protocol: int, flows: int) -> float:
     """Every flow in turn, one run each, timed by bpf_stats: the program with cold slots."""
     frames = [ipv4_frame(protocol, 1 + flow % 60_000, 18 + flow // 60_000) for flow in range(flows)]
     for frame in frames:
@@ -89,7 +91,7 @@ def bench_test_run() -> None:
         print(f"{'empty, cold':12}{'':>8}{floor:>9.0f}{0:>9.0f}")
         for name, protocol in (("UDP", 17), ("TCP", 6)):
             for flows in (1, 1000, 10_000, 50_000):
-                gross = round_robin(capture, program, protocol, flows)
+                gross = round_robin(program, protocol, flows)
                 print(f"{name:12}{flows:>8}{gross:>9.0f}{gross - floor:>9.0f}")
     os.close(empty)
 
@@ -186,11 +188,10 @@ def bench_start() -> None:
         "c=ladder.open_capture(Settings(rung=sys.argv[1]));c.attach(Interface(HOST,int(sys.argv[2]),sys.argv[3],False,1));"
         "done=time.perf_counter();"
         "rss=next(l for l in open('/proc/self/status') if l.startswith('VmRSS')).split()[1];"
-        "print(f'{sys.argv[1]:>12} imports {imported-start:.2f}  open and attach {done-imported:.2f}  RSS {int(rss)/1024:.0f}');"
+        "print(f'{sys.argv[1]:>12} imports {imported-start:.2f}  open and attach {done-imported:.2f}',"
+        "f'  RSS {int(rss)/1024:.0f}');"
         "c.close()"
     )
-    import sys
-
     with veth() as (interface, _):
         for rung in ("core", "bcc", "afpacket"):
             subprocess.run([sys.executable, "-c", code, rung, str(interface.ifindex), interface.name], check=False)

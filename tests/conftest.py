@@ -2,4 +2,6 @@
 
 from kube.fixtures import control_plane, node_factory
 
-__all__ = ["control_plane", "node_factory"]
+from site_fixtures import bare_site, site, site_operator
+
+__all__ = ["bare_site", "control_plane", "node_factory", "site", "site_operator"]

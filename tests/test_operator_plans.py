@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
+
 from kube.control_plane import ControlPlane
 from operator_process import CHECKOUT, OperatorProcess, Shop, leading_operator
 
@@ -48,24 +49,25 @@ def test_an_observation_becomes_plans_on_the_right_nodes(shop: Shop) -> None:
 
 
 def test_workloads_are_found_by_their_pods_owners(shop: Shop) -> None:
+    """The pod is one that the Deployment controller made, by way of a ReplicaSet."""
+    labels = {"app": "web"}
+    template = {
+        "metadata": {"labels": labels},
+        "spec": {"containers": [{"name": "main", "image": "localhost/pause:1"}]},
+    }
     content = {
         "apiVersion": "apps/v1",
-        "kind": "ReplicaSet",
-        "metadata": {"name": "web-5d9c7b", "namespace": shop.namespace},
-        "spec": {
-            "replicas": 0,
-            "selector": {"matchLabels": {"app": "web"}},
-            "template": {
-                "metadata": {"labels": {"app": "web"}},
-                "spec": {"containers": [{"name": "main", "image": "localhost/pause:1"}]},
-            },
-        },
+        "kind": "Deployment",
+        "metadata": {"name": "web", "namespace": shop.namespace},
+        "spec": {"replicas": 1, "selector": {"matchLabels": labels}, "template": template},
     }
     shop.plane.apply(json.dumps(content))
-    owner = shop.plane.get("replicaset", "web-5d9c7b", shop.namespace)
-    shop.pod("x-1", owner=owner, labels={"pod-template-hash": "5d9c7b"})
-    shop.pod("x-2", node=1)
+    listed = ("get", "pods", "-n", shop.namespace, "-l", "app=web", "-o", "jsonpath={.items[*].metadata.name}")
+    name = shop.plane.wait(lambda: shop.plane.kubectl(*listed).strip(), 20, "the Deployment's pod")
     shop.observe("web", selector={"workloads": [{"kind": "Deployment", "name": "web"}]})
+    shop.wait("Programmed", ("False", "NoPodsMatched"), "web")
+    shop.plane.run_pod(shop.namespace, name, shop.nodes[0], "10.9.0.1")
+    shop.pod("web-1", node=1)  # of the same labels, and of no Deployment
     shop.wait_plans(["web"], [])
 
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+
 from kube.control_plane import ControlPlane
 from operator_process import CHECKOUT, OperatorProcess, Shop, conditions, leading_operator
 

@@ -17,7 +17,7 @@ from weir_probe.capture.model import CaptureError, Rung, Settings
 
 ROOT = Path(__file__).parents[1]
 
-#: What the agent does first and once a while: find the pod's interface, attach, tick, report, measure its programs.
+#: What the agent does first, and every 30 ticks: find the pod's interface, attach, tick, report, measure its programs.
 SCRIPT = """
 import json, sys, time
 from weir_api.nodeprobe import PlannedObservation, plan
@@ -26,7 +26,7 @@ from weir_probe.capture.model import Settings
 from weir_probe.plan.host import discover
 
 rung, namespace = sys.argv[1] or None, sys.argv[2]
-agent = Agent(AgentSettings(capture=Settings(rung=rung, slots=4096), tick_s=0.1))
+agent = Agent(AgentSettings(capture=Settings(rung=rung, slots=4096), tick_s=0.02))
 agent.start()
 wire = {"namespace": namespace, "name": "all", "uid": "u", "generation": 1, "namespaces": [namespace]}
 agent.set_plan(plan([PlannedObservation.model_validate({**wire, "selector": {"all": True}})]))

@@ -1,4 +1,4 @@
-"""The console script, capture files made by hand, and a private world: a mount and a network namespace of the test's own."""
+"""The console script, and a private world: a mount and a network namespace of the test's own."""
 
 import json
 import os
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from kube.process import kill, spawn
 
 BIN = Path(sys.executable).parent
@@ -124,12 +125,12 @@ class World:
 
     def connect(self, *names: str) -> None:
         """Make named network namespaces on one bridge: the first is 10.9.0.1 and fd00:9::1, and so on."""
-        self.run("ip", "link", "add", "br", "type", "bridge")
-        self.run("ip", "link", "set", "br", "up")
+        self.run("ip", "link", "add", "name", "lab0", "type", "bridge")
+        self.run("ip", "link", "set", "lab0", "up")
         for number, name in enumerate(names, 1):
             self.run("ip", "netns", "add", name)
             self.run("ip", "link", "add", f"v{number}", "type", "veth", "peer", "name", "eth0", "netns", name)
-            self.run("ip", "link", "set", f"v{number}", "master", "br", "up")
+            self.run("ip", "link", "set", f"v{number}", "master", "lab0", "up")
             for words in (
                 "link set lo up",
                 "link set eth0 up",

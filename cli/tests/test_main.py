@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from weir_cli.commands import COMMANDS
 
 Weir = Callable[..., subprocess.CompletedProcess[str]]

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+
 from weir_api.nodeprobe import PlannedObservation
 from weir_api.selector import Workload
 from weir_cli.exits import Failure
@@ -86,11 +87,11 @@ def test_a_refused_observation_names_the_field_and_leaves_the_others(
         ("[" * 5000, "bad.yaml: not YAML: "),
         ("- 1", "bad.yaml: not an object; give apiVersion, kind, metadata and spec"),
         ("kind: Pod\napiVersion: v1\n", "bad.yaml: kind: Pod of v1 is not a policy; give FlowObservation of "),
-        ("kind: FlowObservation\napiVersion: v1\n", "bad.yaml: FlowObservation: apiVersion: v1; give weir.dev/v1alpha1"),
-        ("kind: L7Protocol\napiVersion: weir.dev/v1alpha1", "bad.yaml: L7Protocol: not supported yet by this version; "),
+        ("kind: FlowObservation\napiVersion: v1\n", "bad.yaml: FlowObservation: apiVersion: v1; give weir.dev/"),
+        ("kind: L7Protocol\napiVersion: weir.dev/v1alpha1", "bad.yaml: L7Protocol: not supported yet by this ver"),
         (observation("Check_Out"), "bad.yaml: FlowObservation shop/Check_Out: metadata.name: "),
         (observation() + "status: {}\n", "bad.yaml: FlowObservation shop/checkout: status: "),
-        ("kind: FlowObservation\napiVersion: weir.dev/v1alpha1\nmetadata: {name: a}\n", "bad.yaml: FlowObservation default/a: spec: "),
+        (observation().partition("spec")[0], "bad.yaml: FlowObservation shop/checkout: spec: "),
         ("kind: Namespace\napiVersion: v1\nmetadata: {name: shop, labels: {a: b c}}\n", "bad.yaml: Namespace "),
     ],
 )  # fmt: skip

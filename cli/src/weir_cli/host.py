@@ -54,14 +54,14 @@ def run(options: Options, view: View) -> Exit:
     inbox = Inbox()
     with ExitStack() as stack:
         stack.enter_context(inbox.stopped_by_signals())
-        stack.callback(view.close)
         folder = PolicyFolder(options.policies)
         agent = stack.enter_context(_agent(options))
         if options.metrics is not None:
             stack.callback(_serve(agent, options.metrics))
         stack.enter_context(_watching(folder, inbox))
         host = _Host(options, folder, agent, view)
-        stack.callback(host.say_totals)  # before the agent is closed
+        stack.callback(host.say_totals)
+        stack.callback(view.close)  # first of all, so that the totals stand below the last table
         host.observe(inbox)
     return Exit.OK
 
@@ -105,7 +105,7 @@ class _Host:
             if now < next_show and not over:
                 continue
             next_show = max(next_show + self._options.interval_s, now)
-            flows = self._agent.live_flows(self._view.limit)
+            flows = [flow for flow in self._agent.live_flows(self._view.limit) if flow.packets_per_s > 0]
             if flows or not self._options.once:
                 self._view.show(flows, _headline(self._agent.report(), self._policies))
             if over or (flows and self._options.once):

@@ -46,7 +46,10 @@ def test_structures_agree(btf: list[dict[str, Any]], name: str) -> None:
     dtype = PAIRS[name]
     assert struct["size"] == dtype.itemsize
     theirs = {
-        RENAMED.get((name, member["name"]), member["name"]): (member["bits_offset"] // 8, size_of(types, member["type_id"]))
+        RENAMED.get((name, member["name"]), member["name"]): (
+            member["bits_offset"] // 8,
+            size_of(types, member["type_id"]),
+        )
         for member in struct["members"]
     }
     assert dtype.names is not None and dtype.fields is not None

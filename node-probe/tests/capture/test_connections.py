@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
-import frames
 import pytest
-from capture.conftest import Wire, flows, take_all, totals, totals_and_counters
 
+import frames
+from capture.wires import Wire, flows, take_all, totals, totals_and_counters
 from weir_probe.capture.model import Capture
 from weir_probe.streams.layout import LIVE, RETIRED
 

@@ -5,11 +5,11 @@ import os
 import subprocess
 from collections.abc import Callable
 
-import frames
 import pytest
-from capture.conftest import Wire, flows, ip, take_all, totals
-
 from pyroute2 import IPRoute
+
+import frames
+from capture.wires import Wire, every_rung, flows, ip, take_all, totals
 from weir_probe.capture import ladder, syscall, tc
 from weir_probe.capture.model import HOST, Capture, CaptureError, Interface, InterfaceGone, NetNs, Settings
 
@@ -83,6 +83,7 @@ def test_an_interface_that_is_gone(capture: Capture, wire: Wire) -> None:
     assert capture.hooks() == []
 
 
+@every_rung
 def test_an_interface_that_goes_later(capture: Capture, wire: Wire) -> None:
     capture.attach(wire.host)
     capture.attach(wire.pod)
@@ -125,11 +126,14 @@ def test_filters_of_a_dead_probe_are_removed_and_others_left(core: Capture, wire
         foreign = {"fd": program, "name": "foreign", "parent": 0xFFFFFFF3, "classid": 1, "direct_action": True}
         netlink.tc("add-filter", "bpf", wire.host.ifindex, **foreign)
     assert tc.remove_filters(wire.host.ifindex) == 1
-    shown = subprocess.run(["tc", "filter", "show", "dev", wire.name, "egress"], capture_output=True, text=True, check=True)
+    shown = subprocess.run(
+        ["tc", "filter", "show", "dev", wire.name, "egress"], capture_output=True, text=True, check=True
+    )
     assert "foreign" in shown.stdout
     assert tc.remove_filters(wire.host.ifindex) == 0
 
 
+@every_rung
 def test_a_running_capture_is_taken_over(capture: Capture, wire: Wire) -> None:
     """As after the agent's death: only the descriptors are left, and packets came meanwhile."""
     capture.attach(wire.host)

@@ -5,8 +5,8 @@ import subprocess
 import sys
 
 import pytest
-from capture.conftest import Wire
 
+from capture.wires import Wire
 from weir_probe.capture import ladder, libbpf
 from weir_probe.capture.model import Capture, CaptureError, Constants, Settings
 

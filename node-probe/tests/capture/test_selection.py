@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
-import frames
 import pytest
-from capture.conftest import Wire, flows, take_all, totals
 
+import frames
+from capture.wires import Wire, flows, settle, take_all, totals
 from weir_probe.capture.model import Capture, Selected
 from weir_probe.streams.layout import RETIRED
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.root
 CLIENT, SERVER = 40_000, 8080
 
 
-def segment(wire: Wire, flags: int, from_pod: bool, sport: int, dport: int, protocol: int = frames.TCP) -> bytes:
+def segment(wire: Wire, flags: int, from_pod: bool, sport: int, dport: int, *, protocol: int = frames.TCP) -> bytes:
     source, destination = (wire.pod4, wire.host4) if from_pod else (wire.host4, wire.pod4)
     payload = frames.tcp(sport, dport, flags) if protocol == frames.TCP else frames.udp(sport, dport)
     return frames.ethernet(frames.ip(source, destination, protocol, payload))
@@ -69,7 +69,7 @@ def test_ports_are_of_one_protocol(capture: Capture, wire: Wire) -> None:
     capture.attach(wire.host)
     capture.program([Selected(wire.host, 1, 1, by_port=1)], {(frames.UDP, SERVER): 1}, 1)
     wire.up()
-    wire.inject([syn(wire, True), segment(wire, 0, True, CLIENT, SERVER, frames.UDP)])
+    wire.inject([syn(wire, True), segment(wire, 0, True, CLIENT, SERVER, protocol=frames.UDP)])
     assert [(flow.protocol, flow.observations) for flow in flows(capture)] == [(frames.UDP, 1)]
 
 
@@ -78,6 +78,7 @@ def test_a_new_plan_reaches_running_flows(capture: Capture, wire: Wire) -> None:
     capture.program([Selected(wire.host, 0b01, 0b01)], {}, 1)
     wire.up()
     wire.inject([syn(wire, True)])
+    settle(capture)
     capture.program([Selected(wire.host, 0b10, 0b10)], {}, 2)
     wire.inject([segment(wire, frames.ACK, True, CLIENT, SERVER)])
     (flow,) = (flow for flow in flows(capture) if flow.protocol == frames.TCP)
@@ -89,6 +90,7 @@ def test_a_flow_that_the_new_plan_leaves_out_is_retired(capture: Capture, wire: 
     take_all(capture, wire.host)
     wire.up()
     wire.inject([syn(wire, True)])
+    settle(capture)
     capture.program([Selected(wire.host, 1, 0)], {}, 2)
     wire.inject([segment(wire, frames.ACK, True, CLIENT, SERVER)])
     (flow,) = (flow for flow in flows(capture) if flow.protocol == frames.TCP)
@@ -132,6 +134,7 @@ def test_the_peers_flows_go_on_when_the_counting_interface_leaves(
     packet = syn(first, True)
     first.inject([packet])
     second.inject([packet], from_pod=False)
+    settle(capture)
     capture.detach(first.host)
     take_all(capture, second.host, generation=2)
     assert release_flows(capture.slots, first.host.id) >= 1

@@ -5,10 +5,10 @@ import time
 from collections.abc import Callable, Iterator
 from threading import Thread
 
-import frames
 import pytest
-from capture.conftest import Flow, Wire, flows, take_all, totals, totals_and_counters
 
+import frames
+from capture.wires import Flow, Wire, every_rung, flows, take_all, totals, totals_and_counters
 from weir_probe.capture.model import Capture
 from weir_probe.streams.layout import LOST
 
@@ -35,6 +35,7 @@ def one(capture: Capture, protocol: int, port: int = 0) -> Flow:
     return found[0]
 
 
+@every_rung
 @pytest.mark.root
 @pytest.mark.parametrize("family", ["4", "6"])
 def test_tcp_bulk_transfer_with_gso(capture: Capture, watched: Wire, family: str) -> None:
@@ -61,6 +62,7 @@ def test_tcp_bulk_transfer_with_gso(capture: Capture, watched: Wire, family: str
     assert not flow.opened_by_workload
 
 
+@every_rung
 @pytest.mark.root
 @pytest.mark.parametrize("family", ["4", "6"])
 def test_udp_both_ways(capture: Capture, watched: Wire, family: str) -> None:
@@ -108,6 +110,7 @@ def test_tags_are_no_part_of_the_flow(capture: Capture, watched: Wire, tags: tup
     assert one(capture, frames.UDP, 2000).received == (2, 2 * (14 + 40 + 9) + 4 * len(tags))
 
 
+@every_rung
 @pytest.mark.root
 @pytest.mark.parametrize("reverse", [False, True], ids=["in order", "reversed"])
 @pytest.mark.parametrize("family", ["4", "6"])
@@ -120,6 +123,7 @@ def test_fragments_belong_to_their_datagram(capture: Capture, watched: Wire, fam
     assert one(capture, frames.UDP).ports == (2000, 1000)
 
 
+@every_rung
 @pytest.mark.root
 @pytest.mark.parametrize("family", ["4", "6"])
 def test_fragments_without_their_first_are_counted_without_ports(capture: Capture, watched: Wire, family: str) -> None:

@@ -92,6 +92,14 @@ class Stage:
         line, _ = self._listener.accept()
         return Agent(line)
 
+    def agent_restores(self) -> bool:
+        """Whether the next agent finds anything; if so, it is killed."""
+        agent = self.agent()
+        if agent("restore") is None:
+            return False
+        agent.kill()
+        return True
+
     def signal(self, number: int) -> None:
         os.kill(self.pid, number)
 

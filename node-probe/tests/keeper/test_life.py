@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from stage import TIMEOUT_S, Stage
 
+from keeper.stage import TIMEOUT_S, Stage
 from weir_probe.keeper import KeeperError, Keeping
 
 
@@ -98,7 +98,7 @@ def test_an_agent_that_talks_nonsense_is_replaced(stage: Stage) -> None:
     agent = stage.agent()
     agent("memory", "m", "content")
     agent("keep", "kept")
-    agent("garbage")
+    agent.tell("garbage")
     agent.await_end()
     assert stage.agent()("restore") == {"names": ["m"], "metadata": "kept"}
     assert "beyond the limits" in stage.log()

@@ -45,7 +45,8 @@ class Node:
     @property
     def flows(self) -> npt.NDArray[np.void]:
         slots: npt.NDArray[np.void] = self.engine.table.slots
-        return slots[slots["state"] == LIVE]
+        live: npt.NDArray[np.void] = slots[slots["state"] == LIVE]
+        return live
 
     @property
     def counted(self) -> int:

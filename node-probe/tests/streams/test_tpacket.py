@@ -1,5 +1,6 @@
 """Blocks of a TPACKET_V3 ring, made here as the kernel makes them (linux/if_packet.h)."""
 
+import mmap
 import struct
 
 import numpy as np
@@ -70,6 +71,15 @@ def test_time_may_be_shifted_to_another_clock() -> None:
     made.clock_shift_ns = -4_000_000_000
     walk_block(np.frombuffer(block([(ethernet(PACKET), 54, HOST)]), np.uint8), 0, made, 0)
     assert made.table.slots["first_ns"].max() == 1_000_000_000
+
+
+def test_the_ring_can_be_unmapped_afterwards() -> None:
+    memory = mmap.mmap(-1, BLOCK)
+    memory[:] = block([(ethernet(PACKET), 54, HOST)])
+    made, ring = engine(), np.frombuffer(memory, np.uint8)
+    walk_block(ring, 0, made, 0)
+    del ring
+    memory.close()  # BufferError while anyone holds it
 
 
 def test_an_empty_block() -> None:

@@ -1,14 +1,17 @@
 """The shop's api: answers HTTP, counts orders in redis, found by DNS. `python -m weir_cli.demo.api PORT DNS`."""
 
+import math
 import socket
 import sys
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final
 
 from weir_cli.demo.dns import resolve
 
 _REDIS: Final = "redis.shop"
+_TTL_S: Final = 1.0
 _CATALOGUE: Final = b'{"item": "a bucket of water"}\n' * 500
 
 
@@ -19,12 +22,16 @@ class Redis:
         self._dns = dns
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
+        self._address = ""
+        self._resolved_s = -math.inf
 
     def increment(self, key: str) -> int:
         """Add one to a number and return it. Raises OSError when redis cannot be reached."""
         with self._lock:
+            if time.monotonic() - self._resolved_s > _TTL_S:
+                self._resolved_s, self._address = time.monotonic(), resolve(_REDIS, socket.AF_INET6, self._dns)
             if self._socket is None:
-                self._socket = socket.create_connection((resolve(_REDIS, socket.AF_INET6, self._dns), 6379), 2.0)
+                self._socket = socket.create_connection((self._address, 6379), 2.0)
             try:
                 self._socket.sendall(f"*2\r\n$4\r\nINCR\r\n${len(key)}\r\n{key}\r\n".encode())
                 return int(self._socket.recv(64).removeprefix(b":"))
@@ -39,11 +46,9 @@ class Handler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     redis: Redis
-    dns: str
 
     def do_GET(self) -> None:
         try:
-            resolve(_REDIS, socket.AF_INET, self.dns)  # as services do that do not cache names
             order = self.redis.increment("orders")
             status, body = 200, _CATALOGUE if self.path == "/catalogue" else f'{{"order": {order}}}\n'.encode()
         except OSError as error:
@@ -59,8 +64,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def main() -> None:
-    port, Handler.dns = int(sys.argv[1]), sys.argv[2]
-    Handler.redis = Redis(Handler.dns)
+    port, Handler.redis = int(sys.argv[1]), Redis(sys.argv[2])
     ThreadingHTTPServer(("0.0.0.0", port), Handler).serve_forever()  # noqa: S104 - in a network namespace of its own
 
 

@@ -53,14 +53,15 @@ class Shop:
                 process.stdout.close()
 
     def _make_network(self) -> None:
+        # addrgenmode none: no link-local addresses, so no router solicitations and multicast reports among the flows
         bridge = self._start("bridge", ["unshare", "--net", "sleep", "infinity"])
         _wait_for_own_namespace(bridge.pid)
         net = ["nsenter", f"--net=/proc/{bridge.pid}/ns/net", "--"]
-        _batch(net, ["link add shop type bridge forward_delay 0", "link set shop up"])
+        _batch(net, ["link add shop type bridge forward_delay 0", "link set shop addrgenmode none up"])
         for host in HOSTS.values():
             _run(["ip", "netns", "add", host.netns])
             _batch(net, [f"link add {host.workload} type veth peer name eth0 netns {host.netns}"])
-            _batch(net, [f"link set {host.workload} master shop up"])
+            _batch(net, [f"link set {host.workload} master shop addrgenmode none up"])
             _batch(["nsenter", f"--net=/run/netns/{host.netns}", "--"], _inner(host))
 
     def _start(self, name: str, command: Sequence[str]) -> subprocess.Popen[bytes]:
@@ -121,7 +122,7 @@ def running_shop(keep: bool) -> Iterator[Shop]:
 def _inner(host: Host) -> Iterable[str]:
     # nodad: an address is usable at once, nothing else is on this bridge
     yield "link set lo up"
-    yield "link set eth0 up"
+    yield "link set eth0 up addrgenmode none"
     yield f"addr add {host.ip4}/24 dev eth0"
     yield f"addr add {host.ip6}/64 dev eth0 nodad"
 

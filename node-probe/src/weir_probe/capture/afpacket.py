@@ -1,7 +1,7 @@
-"""The third rung, where eBPF is not allowed: one TPACKET_V3 socket for each selected interface, drained by compiled code.
+"""The third rung, where eBPF is not allowed: a TPACKET_V3 socket for each interface, drained by compiled code.
 
-The kernel copies the first bytes of every frame into rings that are shared memory; a thread walks full blocks every few
-milliseconds into the flow table of user space. Needs CAP_NET_RAW. What the rings had no room for is counted by the kernel.
+The kernel copies the first bytes of every frame into rings that are shared memory; a thread walks full blocks every
+few milliseconds into the flow table of user space. Needs CAP_NET_RAW. The kernel counts what the rings had no room for.
 """
 
 import ctypes
@@ -235,7 +235,9 @@ class AfPacketCapture(Capture):
         left = self._ring_bytes - sum(tap.ring.size for tap in self._taps.values())
         size = ring_size(left)
         if not size:
-            raise CaptureError(f"the {self._ring_bytes >> 20} MiB for AF_PACKET rings are used up by {len(self._taps)} interfaces")
+            raise CaptureError(
+                f"the {self._ring_bytes >> 20} MiB for AF_PACKET rings are used up by {len(self._taps)} interfaces"
+            )
         with self._lock:
             row = self._row(iface)
         ring = in_netns(iface.netns, lambda: _Ring.open(iface, size))

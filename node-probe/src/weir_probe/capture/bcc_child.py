@@ -1,7 +1,7 @@
 """Compiles and loads flow.bpf.c with BCC and passes the programs' descriptors to its parent, then ends.
 
-Run by the system's own Python, which BCC's module belongs to: it imports nothing of the probe. BCC takes 140 MB and half a
-second; both go with this process.
+Run by the system's own Python, which BCC's module belongs to: it imports nothing of the probe. BCC takes 140 MB and
+half a second; both go with this process.
 
 Arguments: the descriptor of a socket to the parent, the source file, then -D and -I flags, `--`, program names.
 Answers with one message: a JSON object with `programs`, and their descriptors; or with `error`.

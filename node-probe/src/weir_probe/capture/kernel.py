@@ -28,7 +28,7 @@ from weir_probe.capture.model import (
     Selected,
     Settings,
 )
-from weir_probe.capture.tables import MAX_INTERFACES, Tables
+from weir_probe.capture.tables import Tables
 from weir_probe.streams.layout import WAYS
 
 HOOKS: Final = ("weir_ingress", "weir_egress")
@@ -80,7 +80,9 @@ class KernelCapture(Capture):
         return capture
 
     @classmethod
-    def adopt(cls, loader: Loader, fds: Mapping[str, int], state: Mapping[str, Any], settings: Settings) -> "KernelCapture":
+    def adopt(
+        cls, loader: Loader, fds: Mapping[str, int], state: Mapping[str, Any], settings: Settings
+    ) -> "KernelCapture":
         """Take over a running capture: descriptors by name as `fds()` gave them, `state` as `metadata()` did."""
         maps = {name.removeprefix("map:"): fd for name, fd in fds.items() if name.startswith("map:")}
         capture = cls(state["rung"], loader, Tables(maps, state["slots"]), tuple(state["hash_key"]), settings)
@@ -166,7 +168,7 @@ class KernelCapture(Capture):
             word = int(waiting["pending"][0])
             if not word:
                 continue
-            place = min(self._tables.place_of_id(int(waiting["iface"][0])), MAX_INTERFACES)
+            place = self._tables.place_of_id(int(waiting["iface"][0]))
             record = bytes(14) + place.to_bytes(2, "little") + key + word.to_bytes(8, "little")
             record += int(waiting["leaves"][0]).to_bytes(4, "little") + bytes(4)
             syscall.test_run(self._programs[0, "weir_orphan"], record)

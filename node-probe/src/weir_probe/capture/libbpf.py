@@ -20,13 +20,15 @@ _lock = Lock()  # the print callback is the process's
 _lines: list[str] = []
 
 
-@_PRINT
 def _print(level: int, template: bytes, arguments: int) -> int:
     if level == _WARN:
         text = ctypes.create_string_buffer(_VERIFIER_LOG if b"LOG" in template else _LOG_CHARS)
         ctypes.CDLL(None).vsnprintf(text, len(text), template, ctypes.c_void_p(arguments))
         _lines.append(text.value.decode(errors="replace").strip()[-_LOG_CHARS:])  # the verdict is at the end
     return 0
+
+
+_callback = _PRINT(_print)  # kept: libbpf holds no reference
 
 
 @cache
@@ -53,12 +55,15 @@ def _library() -> Any:
         function = getattr(lib, name)
         function.restype = result
         function.argtypes = arguments
-    lib.libbpf_set_print(_print)
+    lib.libbpf_set_print(_callback)
     return lib
 
 
 def load(maps: Mapping[str, int], constants: Constants, programs: Sequence[str]) -> dict[str, int]:
-    """Load `programs` of flow.bpf.o over existing `maps`: {program: descriptor}. Raises CaptureError with the kernel's word."""
+    """Load `programs` of flow.bpf.o over existing `maps`: {program: descriptor}.
+
+    Raises CaptureError with the kernel's word.
+    """
     lib = _library()
     if not OBJECT.exists():
         raise CaptureError(f"{OBJECT.name} is not built: run setup.py build_ext where clang is installed")

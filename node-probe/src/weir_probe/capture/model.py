@@ -22,17 +22,17 @@ class CaptureError(Exception):
     """A capture could not do what was asked; the text says what and why."""
 
 
-class InterfaceGone(CaptureError):
+class InterfaceGone(CaptureError):  # noqa: N818 - a state of the world, not a fault
     """The interface, or its network namespace, is no more. Expected whenever pods go: drop the interface and go on."""
 
 
-class InterfaceTableFull(CaptureError):
+class InterfaceTableFull(CaptureError):  # noqa: N818
     """More interfaces than the kernel's table takes."""
 
 
 @dataclass(frozen=True)
 class NetNs:
-    """A network namespace: `number` names it in the kernel's tables (0: the one the probe runs in), `path` leads to it."""
+    """A network namespace: `number` names it in the kernel's tables (0: the probe's own), `path` leads to it."""
 
     number: int = 0
     path: str = ""
@@ -211,8 +211,8 @@ class Loader(Protocol):
 
 
 def release_flows(slots: npt.NDArray[Any], iface_id: int) -> int:
-    """Forget interface `iface_id`, which is no longer watched: the next interface to see one of its flows counts it from
-    there. Returns the number of flows it counted. 2-byte stores: safe while the kernel counts."""
+    """Forget interface `iface_id`, which is no longer watched: the next interface to see one of its flows counts it
+    from there. Returns the number of flows it counted. 2-byte stores: safe while the kernel counts."""
     counted = slots["iface"] == iface_id
     slots["iface"][counted] = 0
     slots["peer_iface"][slots["peer_iface"] == iface_id] = 0

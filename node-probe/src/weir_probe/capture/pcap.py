@@ -318,3 +318,4 @@ def read_capture(stream: Readable, decoder: CaptureDecoder) -> None:
         decoder.finish(filled)
     finally:
         decoder.engine.flush_fragments()
+        decoder.engine.bind(b"")

@@ -59,10 +59,9 @@ def possible_cpus() -> int:
     return int(last.split("-")[-1]) + 1
 
 
-def map_create(kind: int, key_bytes: int, value_bytes: int, entries: int, flags: int, name: str) -> int:
-    attr = struct.pack(
-        "=IIIIIII16s", kind, key_bytes, value_bytes, entries, flags, 0, 0, f"weir_{name}".encode("ascii")[:15]
-    )
+def map_create(name: str, kind: int, sizes: tuple[int, int], entries: int, flags: int) -> int:
+    """`sizes`: bytes of a key and of a value."""
+    attr = struct.pack("=IIIIIII16s", kind, *sizes, entries, flags, 0, 0, f"weir_{name}".encode("ascii")[:15])
     return _bpf(_MAP_CREATE, attr, f"map {name}")[0]
 
 
@@ -118,7 +117,7 @@ class TestRun(NamedTuple):
 
 
 def test_run(prog_fd: int, frame: bytes, repeat: int = 1, ifindex: int = 0) -> TestRun:
-    """Run a tc program on a frame without any interface. `ifindex`: what it sees as skb->ifindex (loopback by default)."""
+    """Run a tc program on a frame, without sending it. `ifindex`: what it sees as skb->ifindex (default: loopback)."""
     data = ctypes.create_string_buffer(frame, len(frame))
     context = ctypes.create_string_buffer(192)  # struct __sk_buff
     struct.pack_into("=I", context, 40, ifindex)

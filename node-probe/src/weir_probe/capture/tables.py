@@ -45,7 +45,9 @@ def places(key: tuple[int, int]) -> list[int]:
 def arrange(
     held: Mapping[int, tuple[int, int]], wanted: Sequence[tuple[int, int]]
 ) -> tuple[dict[tuple[int, int], int], list[tuple[int, int]]]:
-    """Give each wanted interface a place, those that have one (`held`: place → key) keep it: (key → place, keys with none).
+    """Give each wanted interface a place; those that have one (`held`: place → key) keep it.
+
+    Returns key → place, and the keys that found none.
 
     An interface in the way is moved where it has another free place: so nearly all of the table can be used.
     """
@@ -96,23 +98,21 @@ class Tables:
     def create(cls, slots: int) -> "Tables":
         """Raises OSError: EPERM without CAP_BPF, ENOMEM when the table does not fit."""
         array, shared = syscall.MAP_ARRAY, syscall.F_MMAPABLE
+        fragment = (FRAGMENT_KEY.itemsize, FRAGMENT.itemsize)
         wanted = {
-            "flows": (array, 4, WAYS * SLOT.itemsize, slots // WAYS, shared),
-            "exported": (array, 4, EXPORTED.itemsize, slots, shared),
-            "ifaces": (array, 4, IFACE.itemsize, MAX_INTERFACES, shared),
-            "clocks": (array, 4, CLOCK.itemsize, 1, shared),
-            "ports": (syscall.MAP_HASH, PORT_KEY.itemsize, 8, MAX_PORTS, syscall.F_NO_PREALLOC),
-            "fragments": (syscall.MAP_LRU_HASH, FRAGMENT_KEY.itemsize, FRAGMENT.itemsize, FRAGMENTS, 0),
-            "pending": (
-                *(syscall.MAP_HASH, FRAGMENT_KEY.itemsize, FRAGMENT.itemsize, FRAGMENTS),
-                syscall.F_NO_PREALLOC,
-            ),
-            "outcomes": (syscall.MAP_PERCPU_ARRAY, 4, TALLY_BYTES, len(OUTCOMES), 0),
+            "flows": (array, (4, WAYS * SLOT.itemsize), slots // WAYS, shared),
+            "exported": (array, (4, EXPORTED.itemsize), slots, shared),
+            "ifaces": (array, (4, IFACE.itemsize), MAX_INTERFACES, shared),
+            "clocks": (array, (4, CLOCK.itemsize), 1, shared),
+            "ports": (syscall.MAP_HASH, (PORT_KEY.itemsize, 8), MAX_PORTS, syscall.F_NO_PREALLOC),
+            "fragments": (syscall.MAP_LRU_HASH, fragment, FRAGMENTS, 0),
+            "pending": (syscall.MAP_HASH, fragment, FRAGMENTS, syscall.F_NO_PREALLOC),
+            "outcomes": (syscall.MAP_PERCPU_ARRAY, (4, TALLY_BYTES), len(OUTCOMES), 0),
         }
         fds: dict[str, int] = {}
         try:
             for name, shape in wanted.items():
-                fds[name] = syscall.map_create(*shape, name)
+                fds[name] = syscall.map_create(name, *shape)
             return cls(fds, slots)
         except OSError:
             for fd in fds.values():
@@ -124,8 +124,8 @@ class Tables:
         return {name: fd for name, fd in self.fds.items() if name != "exported"}
 
     def select(self, selected: Sequence[Selected], ports: Mapping[tuple[int, int], int], generation: int) -> None:
-        """Write the plan while packets come: ports first, and of each interface the generation last, so that whatever was
-        selected from a mixture is selected anew by the next packet."""
+        """Write the plan while packets come: ports first, and of each interface the generation last, so that whatever
+        was selected from a mixture is selected anew by the next packet."""
         self._write_ports(ports)
         held = {int(at): (int(self.ifaces[at]["netns"]), int(self.ifaces[at]["ifindex"])) for at in self._used()}
         place_of, homeless = arrange(held, [entry.interface.key for entry in selected])
@@ -166,7 +166,9 @@ class Tables:
             raise CaptureError(f"the plan names {len(ports)} ports; the kernel's map takes {MAX_PORTS}")
         fd = self.fds["ports"]
         wanted = {
-            np.array([(port, protocol, 0)], PORT_KEY).tobytes(): mask for (protocol, port), mask in ports.items() if mask
+            np.array([(port, protocol, 0)], PORT_KEY).tobytes(): mask
+            for (protocol, port), mask in ports.items()
+            if mask
         }
         for key, mask in wanted.items():
             syscall.map_update(fd, key, mask.to_bytes(8, "little"))

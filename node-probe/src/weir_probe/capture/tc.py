@@ -171,7 +171,9 @@ def is_attached(attachment: Attachment) -> bool:
 
     def look() -> bool:
         with IPRoute() as netlink:
-            return any(i == attachment.program_id for _, i in _filters(netlink, interface.ifindex, attachment.direction))
+            return any(
+                i == attachment.program_id for _, i in _filters(netlink, interface.ifindex, attachment.direction)
+            )
 
     try:
         return in_netns(interface.netns, look)

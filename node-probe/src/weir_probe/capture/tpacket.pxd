@@ -8,7 +8,7 @@ cdef int _ETHERNET, _RAW
 cdef unsigned long long _SECOND_NS
 cdef Py_ssize_t _NUM_PKTS, _FIRST_PACKET, _NEXT, _SEC, _NSEC, _SNAPLEN, _LEN, _MAC, _HEADER, _PKTTYPE
 
-@cython.locals(cursor=Cursor)
+@cython.locals(cursor=Cursor, walked=cython.Py_ssize_t)
 cpdef Py_ssize_t walk_block(ring, Py_ssize_t block_offset, FlowEngine engine, Py_ssize_t iface_index) except -1
 @cython.locals(
     count=cython.Py_ssize_t,

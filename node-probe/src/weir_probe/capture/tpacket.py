@@ -39,7 +39,9 @@ def walk_block(ring: npt.NDArray[np.uint8], block_offset: int, engine: FlowEngin
     cursor.bind(ring.data)
     engine.bind(ring.data)
     with cython.nogil:
-        return _walk(cursor, block_offset, engine, iface_index)
+        walked = _walk(cursor, block_offset, engine, iface_index)
+    engine.bind(b"")  # so that nothing keeps the ring mapped
+    return walked
 
 
 def _walk(cursor: Cursor, block: int, engine: FlowEngine, iface: int) -> int:

@@ -136,7 +136,6 @@ class Ticker:
                     self.iface[i] = 0
                 else:
                     self.state[i] = 3
-                    self.retired_tick[i] = self.tick
                     retired += 1
             elif self.peer_iface[i] == iface:
                 self.peer_observations[i] = 0

@@ -58,9 +58,9 @@ class Leadership:
         self._renewed_at = None
         self._tell()
         try:
-            lease = await self._api.request("GET", LEASES.path(self._namespace, LEASE_NAME), timeout_s=2)
+            lease = await self._api.request("GET", LEASES.path(self._namespace, LEASE_NAME), timeout_s=1)
             if lease["spec"].get("holderIdentity") == self._identity:
-                await self._put(lease, {**lease["spec"], "holderIdentity": "", "leaseDurationSeconds": 1}, timeout_s=2)
+                await self._put(lease, {**lease["spec"], "holderIdentity": "", "leaseDurationSeconds": 1}, timeout_s=1)
         except (ApiError, UnreachableError) as error:
             _log.warning("lease %s was not released and will run out: %s", LEASE_NAME, error)
 

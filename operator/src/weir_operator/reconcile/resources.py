@@ -50,7 +50,7 @@ def read_conditions(status: Raw) -> tuple[Condition, ...]:
     found = []
     for raw in held if isinstance(held, list) else ():
         try:
-            found.append(Condition.model_validate(raw))
+            found.append(Condition.model_validate(raw, extra="ignore"))
         except ValidationError:
             continue
     return tuple(found)
@@ -111,7 +111,7 @@ def read_observation(raw: Raw, previous: Observation | None = None) -> Observati
 
 def _read_status(raw: Raw) -> FlowObservationStatus | None:
     try:
-        return FlowObservationStatus.model_validate(raw) if raw else None
+        return FlowObservationStatus.model_validate(raw, extra="ignore") if raw else None
     except ValidationError:
         return None
 
@@ -241,6 +241,7 @@ def _read_report(raw: Raw | None) -> tuple[NodeProbeStatus | None, str]:
     if not raw:
         return None, ""
     try:
-        return NodeProbeStatus.model_validate(raw), ""
+        # probes are upgraded node by node: one that is newer than this operator may report more than it knows of
+        return NodeProbeStatus.model_validate(raw, extra="ignore"), ""
     except ValidationError as error:
         return None, str(problems_of(error, "status")[0])

@@ -1,0 +1,164 @@
+"""The writer of a flow table as the tick sees it: what bpf/flow.bpf.c does to slots, step by step, in plain Python."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+
+import numpy as np
+
+from weir_probe.export.aggregate import Aggregator
+from weir_probe.export.peers import Address, Peers, default_classes, words
+from weir_probe.export.recorder import Recorder
+from weir_probe.export.series import unpack
+from weir_probe.streams.layout import EMPTY, EXPORTED, LIVE, RETIRED, SLOT
+from weir_probe.streams.tick import ENDED, NEW, Ticker
+
+TCP, UDP = 6, 17
+FIN, SYN, RST, ACK = 1, 2, 4, 16
+WORD = (1 << 64) - 1
+BYTES = (1 << 40) - 1
+IDLE, CLOSED_IDLE, OTHER_IDLE = 300, 5, 60
+
+
+class Table:
+    """A flow table, its writer, and everything that reads it in a tick."""
+
+    def __init__(self, slots: int = 16, known: dict[str, int] | None = None) -> None:
+        self.slots = np.zeros(slots, SLOT)
+        self.exported = np.zeros(slots, EXPORTED)
+        self.now = 1000
+        self.ticker = Ticker(self.slots, self.exported, 1 << 40)
+        self.aggregator = Aggregator(self.slots, self.exported, self.ticker, peers(1, known or {}))
+        self.recorder = Recorder(self.slots, self.exported, self.ticker)
+        self.aggregator.series.limits[:] = 1000
+
+    def insert(
+        self,
+        a: str = "10.0.0.1",
+        b: str = "10.0.0.2",
+        *,
+        ports: tuple[int, int] = (40000, 80),
+        proto: int = TCP,
+        opener: int = 0,
+        side: int = 0,
+        iface: int = 1,
+        observations: int = 1,
+    ) -> int:
+        """A new flow in an empty slot, without a packet yet; -1: the table is full."""
+        empty = np.flatnonzero(self.slots["state"] == EMPTY)
+        if not len(empty):
+            return -1
+        i = int(empty[0])
+        slot = self.slots[i : i + 1]
+        slot["addr"] = [words(ip_address(a)), words(ip_address(b))]
+        slot["traffic"] = 0
+        slot["last"] = self.now
+        slot["observations"] = observations
+        slot["peer_observations"] = 0
+        slot["first_ns"] = self.now * 1_000_000_000
+        slot["generation"] = slot["peer_generation"] = slot["peer_iface"] = slot["tcp_flags"] = 0
+        slot["opener"] = opener
+        slot["workload_side"] = side
+        slot["port"], slot["proto"], slot["iface"] = ports, proto, iface
+        slot["state"] = LIVE
+        return i
+
+    def send(self, i: int, side: int, packets: int, octets: int, flags: int = 0) -> None:
+        """One atomic addition, whatever state the slot is in: the packet found it before."""
+        word = int(self.slots["traffic"][i, side]) + (packets << 40 | octets)
+        self.slots["traffic"][i, side] = word & WORD
+        self.slots["last"][i] = self.now
+        self.slots["tcp_flags"][i, side] |= flags
+
+    def replace(self, i: int) -> None:
+        """A SYN in a closed connection: the slot counts no new packet."""
+        self.slots["state"][i] = RETIRED
+
+    def seen_by(self, i: int, iface: int, observations: int) -> None:
+        """Another interface sees the flow."""
+        self.slots["peer_observations"][i] = observations
+        self.slots["peer_iface"][i] = iface
+
+    def taken_over(self, i: int) -> None:
+        """The next packet at `peer_iface`, after `iface` was let go; peer_observations stays behind."""
+        self.slots["iface"][i] = self.slots["peer_iface"][i]
+        self.slots["workload_side"][i] ^= 1
+        self.slots["peer_iface"][i] = 0
+        self.slots["observations"][i] = self.slots["peer_observations"][i]
+
+    def tick(self) -> Tick:
+        """Read all, as the agent does once a second."""
+        count = self.ticker.run(self.now, IDLE, CLOSED_IDLE, OTHER_IDLE)
+        self.aggregator.consume(count)
+        written = self.recorder.consume(count, self.now * 1_000_000_000)
+        tick = Tick()
+        ids = self.exported["flow_id"]
+        for delta, slot, event in self.ticker.rows[:count].tolist():
+            tick.deltas[int(ids[slot])] = [(word >> 40, word & BYTES) for word in delta]
+            tick.new.update([int(ids[slot])] if event & NEW else [])
+            tick.ended.update([int(ids[slot])] if event & ENDED else [])
+        for record in self.recorder.records[:written]:
+            tick.records.append(
+                Record(
+                    int(record["flow_id"]),
+                    int(record["sequence"]),
+                    bool(record["ended"]),
+                    int(record["observations"]),
+                    [(int(word) >> 40, int(word) & BYTES) for word in record["traffic"]],
+                )
+            )
+        assert self.ticker.release(count) == len(tick.ended)
+        return tick
+
+    def wait(self, seconds: int) -> Tick:
+        """Time passes, then a tick."""
+        self.now += seconds
+        return self.tick()
+
+    def total(self, bit: int) -> tuple[int, int, int, int]:
+        """Packets and bytes from the workload, and to it."""
+        row = self.aggregator.totals[bit]
+        (sent, received), (sent_bytes, received_bytes) = row["packets"].tolist(), row["bytes"].tolist()
+        return sent, sent_bytes, received, received_bytes
+
+    def series(self) -> dict[tuple[int, int, int, int, int], tuple[int, ...]]:
+        """(bit, role, protocol, workload, peer): packets and bytes sent, and received, connections, live flows."""
+        series = self.aggregator.series
+        return {
+            unpack(int(row["key"])): (
+                int(row["packets"][0]),
+                int(row["bytes"][0]),
+                int(row["packets"][1]),
+                int(row["bytes"][1]),
+                int(row["connections"]),
+                int(row["live"]),
+            )
+            for row in series.rows[: series.used]
+        }
+
+
+@dataclass(frozen=True)
+class Record:
+    flow_id: int
+    sequence: int
+    ended: bool
+    observations: int
+    traffic: list[tuple[int, int]]
+
+
+@dataclass
+class Tick:
+    """What one tick said; traffic is (packets, bytes) by side."""
+
+    deltas: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
+    new: Counter[int] = field(default_factory=Counter)
+    ended: Counter[int] = field(default_factory=Counter)
+    records: list[Record] = field(default_factory=list)
+
+
+def peers(version: int, known: dict[str, int]) -> Peers:
+    """A table of addresses, with the default classes."""
+    addresses: dict[Address, int] = {ip_address(text): identity for text, identity in known.items()}
+    return Peers(version, addresses, default_classes([]))
