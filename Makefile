@@ -18,22 +18,26 @@ demo: setup ## a small shop of network namespaces, observed live
 	@$(BIN)/weir demo
 
 test: setup lint ## every test, with real eBPF, real servers and a real kube-apiserver
+	-PYTHONPATH=tests $(BIN)/python -m kube.binaries
 	$(BIN)/pytest
 
 lint: setup ## ruff, mypy, import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	for conftest in */tests/conftest.py tests/conftest.py; do $(BIN)/mypy $$conftest || exit 1; done
 	$(BIN)/lint-imports
 
 crds: setup ## write crds/ and the generated docs from api/
 	$(BIN)/python -m weir_api.crd crds
+	$(BIN)/python -m weir_api.docs docs/reference
 
 bench: setup ## print figures; not a test
 	$(BIN)/python bench/flows.py
 
 lock: setup ## lock the newest versions, with hashes
 	cd requirements && for part in dev runtime uv; do ../$(BIN)/uv pip compile -q --upgrade --generate-hashes --python-version 3.11 --no-header $$part.in -o $$part.txt; done
+	cd requirements && for part in operator probe build; do ../$(BIN)/uv pip compile -q --upgrade --generate-hashes --python-version 3.11 --no-header -c dev.txt $$part.in -o $$part.txt; done
 
 clean: ## remove what setup and builds made
 	rm -rf $(VENV) build

@@ -22,7 +22,7 @@ def compiled_modules() -> list[Extension]:
         Extension(
             ".".join(source.relative_to(SRC).with_suffix("").parts),
             [str(source)],
-            extra_compile_args=["-O3", "-fno-strict-aliasing", "-Wno-unused-function"],
+            extra_compile_args=["-O3", "-g0", "-fno-strict-aliasing", "-Wno-unused-function"],
         )
         for source in sources
     ]

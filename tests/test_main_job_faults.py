@@ -33,7 +33,7 @@ def test_an_agent_that_is_killed_is_replaced_without_a_gap(bare_site: Site, tmp_
     checkout, db = site.start("checkout-1"), site.start("db-1")
     serve(db, 5432)
     site.observe("checkout", selector=CHECKOUT, **LOGS)
-    site.wait("Ready", ("True", "AllNodes"))
+    site.wait("Ready", ("True", "Ready"))
     before = checkout.interface_counters()
     talk(checkout, db.ips[0], 5432, count=10, size=20_000)
     site.plane.wait(lambda: file.exists() and recorded(file)["packets"] > 0, 10, "flow records")
@@ -55,12 +55,12 @@ def test_an_agent_that_is_killed_is_replaced_without_a_gap(bare_site: Site, tmp_
 def test_a_probe_that_is_killed_leaves_nothing(site: Site) -> None:
     site.start("checkout-1")
     site.observe("checkout", selector=CHECKOUT)
-    site.wait("Ready", ("True", "AllNodes"))
+    site.wait("Ready", ("True", "Ready"))
     os.kill(site.probes[0].process.pid, signal.SIGKILL)
     site.plane.wait(lambda: programs(site) == [], 5, "the programs to go with the last who holds them")
     site.wait("Programmed", ("False", "ProbeNotReporting"))
     site.probes[0].start()
-    site.wait("Ready", ("True", "AllNodes"))
+    site.wait("Ready", ("True", "Ready"))
     assert programs(site) != []
 
 
@@ -68,7 +68,7 @@ def test_capture_goes_on_while_the_api_server_is_away(site: Site) -> None:
     checkout, db = site.start("checkout-1"), site.start("db-1")
     serve(db, 5432)
     site.observe("checkout", selector=CHECKOUT)
-    site.wait("Ready", ("True", "AllNodes"))
+    site.wait("Ready", ("True", "Ready"))
     before = checkout.interface_counters()
     with site.plane.api_away():
         for _ in range(6):
@@ -78,7 +78,7 @@ def test_capture_goes_on_while_the_api_server_is_away(site: Site) -> None:
     moved = checkout.interface_counters() - before
     expected = {"packets": moved.rx_packets + moved.tx_packets, "bytes": moved.rx_bytes + moved.tx_bytes}
     site.plane.wait(lambda: site.probe_report().get("total") == expected, 30, "the report to catch up")
-    site.wait("Ready", ("True", "AllNodes"), timeout_s=40)
+    site.wait("Ready", ("True", "Ready"), timeout_s=40)
 
 
 def test_a_full_flow_table_is_counted_and_reported(bare_site: Site) -> None:
@@ -87,7 +87,7 @@ def test_a_full_flow_table_is_counted_and_reported(bare_site: Site) -> None:
     checkout, db = site.start("checkout-1"), site.start("db-1")
     serve(db, 5432)
     site.observe("checkout", selector=CHECKOUT)
-    site.wait("Ready", ("True", "AllNodes"))
+    site.wait("Ready", ("True", "Ready"))
     before = checkout.interface_counters()
     talk(checkout, db.ips[0], 5432, count=200, size=100)
     moved = checkout.interface_counters() - before

@@ -13,9 +13,10 @@ pytestmark = pytest.mark.kube
 
 @pytest.fixture(scope="module")
 def operator(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OperatorProcess]:
-    """An operator that leads."""
+    """An operator that leads, and whose rights suffice for all that these tests make it do."""
     with leading_operator(control_plane, tmp_path_factory.mktemp("operator")) as running:
         yield running
+        assert "Forbidden" not in running.log()
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,24 @@ mount -t tmpfs tmpfs /run
 ip link set lo up
 echo made
 exec sleep infinity
+"""
+#: bpftool of Debian 12 does not know TCX, so the kernel is asked.
+_HOOKS = """
+import json, socket, subprocess
+from pathlib import Path
+from weir_probe.capture import syscall
+from weir_probe.capture.model import HOST, NetNs
+from weir_probe.capture.tc import in_netns
+
+def watched():
+    sections = json.loads(subprocess.run(["bpftool", "-j", "net", "show"], stdout=subprocess.PIPE, check=True).stdout)
+    clsact = [filter["devname"] for section in sections for filter in section["tc"]]
+    kinds = (syscall.TCX_INGRESS, syscall.TCX_EGRESS)
+    names = socket.if_nameindex()
+    return clsact + [name for index, name in names if any(syscall.tcx_programs(index, kind) for kind in kinds)]
+
+for place in (HOST, *(NetNs(1, str(path)) for path in Path("/run/netns").glob("*"))):
+    print(*in_netns(place, watched))
 """
 
 
@@ -117,11 +135,9 @@ class World:
         """Names of its network namespaces."""
         return sorted(line.split()[0] for line in self.run("ip", "netns", "list").splitlines())
 
-    def hooks(self) -> str:
-        """What bpftool sees attached to interfaces, here and in the named namespaces; empty: nothing."""
-        places: Sequence[Sequence[str]] = [[], *(["ip", "netns", "exec", name] for name in self.netns())]
-        shown = [json.loads(self.run(*place, "bpftool", "-j", "net", "show")) for place in places]
-        return "".join(str(s["tc"]) for sections in shown for s in sections if s["tc"])
+    def hooks(self) -> list[str]:
+        """Interfaces, here and in the named namespaces, that any program is attached to."""
+        return self.run(sys.executable, "-c", _HOOKS).split()
 
     def connect(self, *names: str) -> None:
         """Make named network namespaces on one bridge: the first is 10.9.0.1 and fd00:9::1, and so on."""
@@ -133,7 +149,7 @@ class World:
             self.run("ip", "link", "set", f"v{number}", "master", "lab0", "up")
             for words in (
                 "link set lo up",
-                "link set eth0 up",
+                "link set eth0 up addrgenmode none",
                 f"addr add 10.9.0.{number}/24 dev eth0",
                 f"addr add fd00:9::{number}/64 dev eth0 nodad",
             ):

@@ -1,5 +1,7 @@
 """`weir up`: one probe on this host, planned from a folder of policies instead of by an operator and an API server."""
 
+import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -54,6 +56,7 @@ def run(options: Options, view: View) -> Exit:
     inbox = Inbox()
     with ExitStack() as stack:
         stack.enter_context(inbox.stopped_by_signals())
+        stack.enter_context(_warnings_said(view))
         folder = PolicyFolder(options.policies)
         agent = stack.enter_context(_agent(options))
         if options.metrics is not None:
@@ -88,10 +91,11 @@ class _Host:
         self._pods = discover()
         self._replan()
         self._say_beginning()
-        began = time.monotonic()
-        next_show = began + self._options.interval_s
+        now = time.monotonic()
+        next_show = now + self._options.interval_s
+        end = math.inf if self._options.time_limit_s is None else now + self._options.time_limit_s
         while True:
-            message = inbox.wait(min(next_show - time.monotonic(), _LOOK_EVERY_S))
+            message = inbox.wait(min(next_show - now, end - now, _LOOK_EVERY_S))
             if message is Message.STOP:
                 return
             if message is Message.POLICIES_CHANGED:
@@ -101,14 +105,13 @@ class _Host:
                 self._pods = pods
                 self._replan()
             now = time.monotonic()
-            over = self._options.time_limit_s is not None and now - began >= self._options.time_limit_s
-            if now < next_show and not over:
+            if now < min(next_show, end):
                 continue
             next_show = max(next_show + self._options.interval_s, now)
             flows = [flow for flow in self._agent.live_flows(self._view.limit) if flow.packets_per_s > 0]
             if flows or not self._options.once:
                 self._view.show(flows, _headline(self._agent.report(), self._policies))
-            if over or (flows and self._options.once):
+            if now >= end or (flows and self._options.once):
                 return
 
     def say_totals(self) -> None:
@@ -162,6 +165,27 @@ class _Host:
             self._view.say(f"metrics: http://{self._options.metrics}/metrics")
 
 
+class _Said(logging.Handler):
+    """What the probe logs, told to the user where it does not tear the table."""
+
+    def __init__(self, view: View) -> None:
+        super().__init__(logging.WARNING)
+        self._view = view
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._view.say(record.getMessage(), bad=True)
+
+
+@contextmanager
+def _warnings_said(view: View) -> Iterator[None]:
+    logger, handler = logging.getLogger("weir_probe"), _Said(view)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+
+
 @contextmanager
 def _agent(options: Options) -> Iterator[Agent]:
     settings = AgentSettings(
@@ -191,8 +215,8 @@ def _sink(export_file: Path | None) -> Queued | None:
         return None
     try:
         return Queued(JsonLines(export_file))
-    except OSError as error:
-        raise Failure(f"--export-file {export_file}: {error.strerror}") from error
+    except ValueError as error:
+        raise Failure(f"--export-file {export_file}: {error}", Exit.USAGE) from error
 
 
 def _serve(agent: Agent, address: str) -> Callable[[], None]:

@@ -145,6 +145,7 @@ class Agent:
         self._tick_rows = 0
         self._ticks = 0
         self._kernel_ns: float | None = None
+        self._measurable = True
         self._measured_from: tuple[int, int] | None = None
         self._cpu = (time.monotonic(), time.process_time())
         self._previous: NodeProbeStatus | None = None
@@ -399,10 +400,15 @@ class Agent:
         """What is due beside the table: fragments without a first, and what the programs cost."""
         self._capture.flush_fragments(self.settings.capture.fragment_timeout_s)
         phase = self._ticks % _MEASURE_EVERY
-        if phase == 1 and self._attachments.watched:
+        if phase == 1 and self._attachments.watched and self._measurable:
+            try:
+                self._capture.measure(True)
+            except PermissionError as error:  # BPF_ENABLE_STATS takes CAP_SYS_ADMIN
+                log.info("the cost per packet is not measured: %s", error)
+                self._measurable = False
+                return
             overhead = self._capture.overhead()
             self._measured_from = (overhead.run_time_ns, overhead.run_count)
-            self._capture.measure(True)
         elif phase == 2 and self._measured_from is not None:
             self._capture.measure(False)
             overhead = self._capture.overhead()

@@ -1,5 +1,6 @@
 """The probe's HTTP port: /metrics for Prometheus, /healthz for the kubelet."""
 
+import socket
 import threading
 from collections.abc import Callable, Iterable
 from socketserver import ThreadingMixIn
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
 
 class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
+
+
+class _Server6(_Server):
+    address_family = socket.AF_INET6
 
 
 class _Quiet(WSGIRequestHandler):
@@ -40,7 +45,8 @@ def serve(address: str, registry: CollectorRegistry, healthy: Callable[[], str])
         start("404 Not Found", [("Content-Type", "text/plain")])
         return [b"there are /metrics and /healthz\n"]
 
-    server = make_server(host.strip("[]"), int(port), app, _Server, _Quiet)
+    host = host.strip("[]")
+    server = make_server(host, int(port), app, _Server6 if ":" in host else _Server, _Quiet)
     threading.Thread(target=server.serve_forever, name="http", daemon=True).start()
 
     def stop() -> None:

@@ -10,9 +10,9 @@ from weir_probe.capture import ladder
 from weir_probe.capture.model import Capture, CaptureError, Rung, Settings
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _root() -> None:
-    if os.geteuid() != 0:
+@pytest.fixture(autouse=True)
+def _root(request: pytest.FixtureRequest) -> None:
+    if request.node.get_closest_marker("root") and os.geteuid() != 0:
         pytest.skip("needs root: network namespaces, packet sockets, eBPF")
 
 
@@ -53,7 +53,7 @@ def open_rung() -> Iterator[Callable[..., Capture]]:
 
 @pytest.fixture(params=["core", "afpacket"])
 def capture(request: pytest.FixtureRequest, open_rung: Callable[..., Capture]) -> Capture:
-    """An open capture by the kernel and by AF_PACKET. BCC compiles for a second: tests that want it too are marked `every_rung`."""
+    """An open capture by the kernel, and by AF_PACKET. BCC compiles for a second: `every_rung` adds it to a test."""
     return open_rung(request.param)
 
 

@@ -39,7 +39,7 @@ class Puppet:
         self._put(name, os.open(path, os.O_WRONLY))
 
     def bpf_map(self, name: str, value: int) -> None:
-        self._put(name, syscall.map_create(syscall.MAP_ARRAY, 4, MAP_ARRAY_VALUE_BYTES, 1, 0, name))
+        self._put(name, syscall.map_create(name, syscall.MAP_ARRAY, (4, MAP_ARRAY_VALUE_BYTES), 1, 0))
         syscall.map_update(self._fds[name], bytes(4), value.to_bytes(MAP_ARRAY_VALUE_BYTES, "little"))
 
     def bpf_value(self, name: str) -> int:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from keeper.stage import TIMEOUT_S, Stage, hard_limit
+from keeper.stage import Stage, hard_limit
 from weir_probe.keeper import MAX_DESCRIPTORS, MAX_METADATA_BYTES, KeeperError
 
 

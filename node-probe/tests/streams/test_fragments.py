@@ -49,6 +49,15 @@ def test_the_first_packet_orders_the_flows_even_if_it_waited() -> None:
     assert [flow.src_port for flow in flows] == [5000, 5001]
 
 
+def test_order_is_that_of_the_file_also_where_the_fragment_that_waited_has_a_later_time() -> None:
+    alone = datagram(PAIRS[0], 1)[1]
+    other = ethernet(ip(*PAIRS[0], TCP, tcp(1, 2, 0x02)))
+    whole_without_ports = ethernet(ip(*PAIRS[0], UDP, b""))
+    first, second = play([Frame(alone, 9 * SECOND), Frame(other, SECOND), Frame(whole_without_ports, SECOND)])
+    assert (first.protocol, packets(first), second.protocol) == ("UDP", (2, 0), "TCP")
+    assert (first.start, first.end) == ("1970-01-01T00:00:01.000000000Z", "1970-01-01T00:00:09.000000000Z")
+
+
 @pytest.mark.parametrize("pair", PAIRS)
 def test_without_its_first_a_fragment_has_no_ports(pair: tuple[str, str]) -> None:
     [flow] = play(timed(datagram(pair, 7)[1:]))

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from ipaddress import ip_address
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from weir_probe.export.aggregate import Aggregator
 from weir_probe.export.peers import Address, Peers, default_classes, words
@@ -25,9 +27,10 @@ IDLE, CLOSED_IDLE, OTHER_IDLE = 300, 5, 60
 class Table:
     """A flow table, its writer, and everything that reads it in a tick."""
 
-    def __init__(self, slots: int = 16, known: dict[str, int] | None = None) -> None:
-        self.slots = np.zeros(slots, SLOT)
-        self.exported = np.zeros(slots, EXPORTED)
+    def __init__(self, slots: int | npt.NDArray[Any] = 16, known: dict[str, int] | None = None) -> None:
+        """`slots`: how many, or memory that is shared with another writer."""
+        self.slots = np.zeros(slots, SLOT) if isinstance(slots, int) else slots
+        self.exported = np.zeros(len(self.slots), EXPORTED)
         self.now = 1000
         self.ticker = Ticker(self.slots, self.exported, 1 << 40)
         self.aggregator = Aggregator(self.slots, self.exported, self.ticker, peers(1, known or {}))
@@ -95,20 +98,15 @@ class Table:
         written = self.recorder.consume(count, self.now * 1_000_000_000)
         tick = Tick()
         ids = self.exported["flow_id"]
-        for delta, slot, event in self.ticker.rows[:count].tolist():
-            tick.deltas[int(ids[slot])] = [(word >> 40, word & BYTES) for word in delta]
-            tick.new.update([int(ids[slot])] if event & NEW else [])
-            tick.ended.update([int(ids[slot])] if event & ENDED else [])
-        for record in self.recorder.records[:written]:
-            tick.records.append(
-                Record(
-                    int(record["flow_id"]),
-                    int(record["sequence"]),
-                    bool(record["ended"]),
-                    int(record["observations"]),
-                    [(int(word) >> 40, int(word) & BYTES) for word in record["traffic"]],
-                )
-            )
+        for row in self.ticker.rows[:count]:
+            flow, event = int(ids[row["slot"]]), int(row["event"])
+            tick.deltas[flow] = traffic(row["delta"])
+            tick.new[flow] += event & NEW == NEW
+            tick.ended[flow] += event & ENDED == ENDED
+        tick.new, tick.ended = +tick.new, +tick.ended
+        for row in self.recorder.records[:written]:
+            flow, number, ended, mask = (int(row[name]) for name in ("flow_id", "sequence", "ended", "observations"))
+            tick.records.append(Record(flow, number, ended, mask, traffic(row["traffic"])))
         assert self.ticker.release(count) == len(tick.ended)
         return tick
 
@@ -143,7 +141,7 @@ class Table:
 class Record:
     flow_id: int
     sequence: int
-    ended: bool
+    ended: int
     observations: int
     traffic: list[tuple[int, int]]
 
@@ -156,6 +154,11 @@ class Tick:
     new: Counter[int] = field(default_factory=Counter)
     ended: Counter[int] = field(default_factory=Counter)
     records: list[Record] = field(default_factory=list)
+
+
+def traffic(words: npt.NDArray[np.uint64]) -> list[tuple[int, int]]:
+    """(packets, bytes) of each side."""
+    return [(int(word) >> 40, int(word) & BYTES) for word in words]
 
 
 def peers(version: int, known: dict[str, int]) -> Peers:

@@ -1,5 +1,6 @@
-"""Any history of flows, against a slow and obvious reference: every packet is in the totals, series and records that ask
-for it, once; flows begin and end once."""
+"""Any history of flows, against a slow and obvious reference.
+
+Every packet is once in the totals, series and records that ask for it; flows begin and end once."""
 
 from __future__ import annotations
 
@@ -287,11 +288,11 @@ def told(counts: Counter[str]) -> tuple[int, ...]:
     return tuple(counts[w] for w in ("sent", "sent_bytes", "received", "received_bytes", "opened", "live"))
 
 
-def total_of(series: dict[tuple[int, int, int, int, int], tuple[int, ...]] | dict[tuple[int, ...], tuple[int, ...]]) -> (
-    list[int]
-):
+def total_of(
+    series: dict[tuple[int, int, int, int, int], tuple[int, ...]] | dict[tuple[int, ...], tuple[int, ...]],
+) -> list[int]:
     return [sum(column) for column in zip(*series.values(), strict=True)] or [0] * 6
 
 
 TestAnyHistory = History.TestCase
-TestAnyHistory.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestAnyHistory.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)

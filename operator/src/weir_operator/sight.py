@@ -37,6 +37,7 @@ class Sight:
         self._resync_s = resync_s
         self._on_clear = on_clear
         self._lost = asyncio.Event()
+        self._said = ""
 
     def lose(self, why: str) -> None:
         """The API server could not be reached."""
@@ -57,6 +58,7 @@ class Sight:
             if await self._look():
                 if not self.clear:
                     _log.info("every watch is current")
+                    self._said = ""
                     self.clear = True
                     self._on_clear()
                 await self._until_lost(self._resync_s)
@@ -68,7 +70,8 @@ class Sight:
             for census in self._censuses:
                 await census.take()
         except (ApiError, UnreachableError) as error:
-            if self.clear or not self.served.is_set():
+            if str(error) != self._said:
+                self._said = str(error)
                 _log.warning("counting: %s", error)
             self.lose(str(error))
             return False

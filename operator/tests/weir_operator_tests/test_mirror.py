@@ -59,3 +59,13 @@ def test_what_is_not_kept_is_not_told_of() -> None:
     kept.leave(("", "a"))
     kept.put(obj("a", 4, value=6))  # it matches again
     assert [change[1:] for change in told] == [(None, 5), (5, None), (None, 6)]
+
+
+def test_what_it_was_told_of() -> None:
+    kept, _ = mirror()
+    kept.put(obj("a", 5))
+    assert kept.is_past(("", "a"), "u", 5)
+    assert not kept.is_past(("", "a"), "u", 6)
+    assert not kept.is_past(("", "b"), "v", 1)
+    kept.remove(("", "a"), "u")
+    assert kept.is_past(("", "a"), "u", 6)

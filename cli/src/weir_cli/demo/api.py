@@ -12,6 +12,8 @@ from weir_cli.demo.dns import resolve
 
 _REDIS: Final = "redis.shop"
 _TTL_S: Final = 1.0
+#: Commands on one connection. Whoever begins to observe soon sees a new one, and so who opened it.
+_COMMANDS: Final = 40
 _CATALOGUE: Final = b'{"item": "a bucket of water"}\n' * 500
 
 
@@ -22,6 +24,7 @@ class Redis:
         self._dns = dns
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
+        self._left = 0
         self._address = ""
         self._resolved_s = -math.inf
 
@@ -31,14 +34,22 @@ class Redis:
             if time.monotonic() - self._resolved_s > _TTL_S:
                 self._resolved_s, self._address = time.monotonic(), resolve(_REDIS, socket.AF_INET6, self._dns)
             if self._socket is None:
-                self._socket = socket.create_connection((self._address, 6379), 2.0)
+                self._socket, self._left = socket.create_connection((self._address, 6379), 2.0), _COMMANDS
             try:
                 self._socket.sendall(f"*2\r\n$4\r\nINCR\r\n${len(key)}\r\n{key}\r\n".encode())
-                return int(self._socket.recv(64).removeprefix(b":"))
+                number = int(self._socket.recv(64).removeprefix(b":"))
             except (OSError, ValueError) as error:
-                self._socket.close()
-                self._socket = None
+                self._close()
                 raise OSError(f"redis: {error}") from error
+            self._left -= 1
+            if self._left == 0:
+                self._close()
+            return number
+
+    def _close(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -35,10 +35,11 @@ http {{
     fastcgi_temp_path {folder}/nginx-fastcgi;
     uwsgi_temp_path {folder}/nginx-uwsgi;
     scgi_temp_path {folder}/nginx-scgi;
-    keepalive_requests 200;
+    keepalive_requests 60;  # connections end now and then: whoever begins to observe sees who opens the next
     upstream api {{
         server {api}:{api_port};
         keepalive 2;
+        keepalive_requests 40;
     }}
     server {{
         listen 80;

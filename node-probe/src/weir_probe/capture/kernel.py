@@ -2,9 +2,11 @@
 
 import json
 import os
+import resource
 import secrets
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 import numpy as np
@@ -66,7 +68,7 @@ class KernelCapture(Capture):
     def open(cls, rung: Rung, loader: Loader, settings: Settings) -> "KernelCapture":
         """Make the maps and load the programs. Raises CaptureError with the kernel's reason."""
         try:
-            tables = Tables.create(settings.slots)
+            tables = _create_tables(settings.slots)
         except OSError as error:
             raise CaptureError(_explain(error)) from None
         hash_key = tuple(secrets.randbits(32) for _ in range(HASH_KEYS))
@@ -226,6 +228,16 @@ class KernelCapture(Capture):
         self._programs.clear()
         self._tables.close()
         self.slots, self.exported = self._tables.slots, self._tables.exported
+
+
+def _create_tables(slots: int) -> Tables:
+    """Before Linux 5.11 maps count as locked memory: the limit is raised, but only where they are refused."""
+    try:
+        return Tables.create(slots)
+    except PermissionError:
+        with suppress(ValueError, OSError):  # not allowed either: the second try says why
+            resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        return Tables.create(slots)
 
 
 def _explain(error: OSError) -> str:

@@ -53,7 +53,7 @@ class Peers:
 
     def __init__(self, version: int, known: Mapping[Address, int], classes: Iterable[tuple[Network, int]]) -> None:
         """`version` (> 0) differs from that of every earlier table. The first matching network of `classes` decides
-        where no address does; none matching is EXTERNAL."""
+        where no address does (an IPv6 network that holds ::ffff:0:0/96 holds IPv4); none matching is EXTERNAL."""
         self.version = version
         ordered = sorted((*words(address), identity) for address, identity in known.items())
         self.keys = np.array([o[:2] for o in ordered], np.uint64).reshape(len(ordered), 2).data

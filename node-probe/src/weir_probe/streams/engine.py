@@ -245,6 +245,7 @@ class FlowEngine:
         self.table.last[index] = max(self.table.last[index], last_ns)
         if late and self.table.max_flows:  # capture files may be out of order, live ones are not
             self.table.first_ns[index] = min(self.table.first_ns[index], first_ns)
+        if serial != self.frames and self.table.max_flows:  # a fragment that waited: it came earlier, whatever its time
             self.table.serial[index] = min(self.table.serial[index], serial)
         if p.protocol == _TCP and p.tcp_flags & ~self.table.tcp_flags[index, sender]:
             self.table.tcp_flags[index, sender] |= p.tcp_flags

@@ -160,7 +160,7 @@ class Api:
         try:
             answer: Raw = json.loads(await response.read())
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-            raise UnreachableError(f"{method} {path}: {error!r}") from error
+            raise UnreachableError(f"{method} {path}: {_words(error)}") from error
         return answer
 
     async def _send(
@@ -174,7 +174,7 @@ class Api:
             )
         except (aiohttp.ClientError, OSError, TimeoutError, config.ConfigException) as error:
             self._on_request(verb, 0)
-            raise UnreachableError(f"{method} {url}: {error!r}") from error
+            raise UnreachableError(f"{method} {url}: {_words(error)}") from error
         response: aiohttp.ClientResponse = answer.response
         self._on_request(verb, response.status)
         if response.status >= 400:
@@ -243,6 +243,11 @@ class Api:
         return True
 
 
+def _words(error: Exception) -> str:
+    """What went wrong; a timeout has no words of its own."""
+    return str(error) or type(error).__name__
+
+
 async def _changes(resource: Resource, response: aiohttp.ClientResponse) -> AsyncIterator[tuple[str, Raw]]:
     try:
         while line := await response.content.readline():
@@ -252,7 +257,7 @@ async def _changes(resource: Resource, response: aiohttp.ClientResponse) -> Asyn
                 raise ApiError(int(status.get("code", 500)), status.get("reason", ""), status.get("message", ""))
             yield event["type"], event["object"]
     except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-        raise UnreachableError(f"watch {resource.plural}: {error!r}") from error
+        raise UnreachableError(f"watch {resource.plural}: {_words(error)}") from error
 
 
 async def _error(response: aiohttp.ClientResponse) -> ApiError:

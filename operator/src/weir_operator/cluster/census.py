@@ -17,28 +17,23 @@ class Census:
         self._api = api
         self._resource = resource
         self._mirror = mirror
-        self._awaited: dict[Key, int] | None = None
+        self._awaited: list[tuple[Key, str, int]] | None = None
 
     async def take(self) -> None:
         """List what there is, and drop from the mirror what is gone. Raises ApiError or UnreachableError."""
-        present: dict[Key, int] = {}
+        present: list[tuple[Key, str, int]] = []
         version = 0
         async for page in self._api.pages(self._resource, accept=METADATA_ONLY):
-            present.update({key_of(item): int(item["metadata"]["resourceVersion"]) for item in page.items})
+            for item in page.items:
+                metadata = item["metadata"]
+                present.append((key_of(item), str(metadata["uid"]), int(metadata["resourceVersion"])))
             version = page.version
-        self._mirror.retain(present, version)
+        self._mirror.retain({key for key, _, _ in present}, version)
         self._awaited = present
 
     def complete(self) -> bool:
-        """Whether the mirror is at least as new as the last list.
-
-        An object that is deleted before the mirror is told of it keeps this False until the next list.
-        """
+        """Whether the mirror is at least as new as the last list."""
         if self._awaited is None:
             return False
-        self._awaited = {
-            key: version
-            for key, version in self._awaited.items()
-            if (self._mirror.version(key) or ("", -1))[1] < version
-        }
+        self._awaited = [seen for seen in self._awaited if not self._mirror.is_past(*seen)]
         return not self._awaited

@@ -33,9 +33,10 @@ class Mirror(Generic[T]):
         self._keep = keep
         self._on_change = on_change
 
-    def version(self, key: Key) -> tuple[str, int] | None:
-        """(UID, resourceVersion) of the object that was last seen under a key."""
-        return self._versions.get(key)
+    def is_past(self, key: Key, uid: str, version: int) -> bool:
+        """Whether it was told of this object at this resourceVersion, or of what came later: its deletion included."""
+        known = self._versions.get(key)
+        return uid in self._deleted or (known is not None and known[1] >= version)
 
     def put(self, raw: Raw) -> None:
         """An object as it is, or was."""

@@ -58,6 +58,7 @@ class Reflector:
                 if error.status == 410:  # Gone: the server no longer has the changes since our version
                     _log.info("watch of %s: %s; listing again", self.resource.plural, error)
                     self._version = None
+                    failures = 0
                 else:
                     _log.warning("watch of %s: %s", self.resource.plural, error)
             except UnreachableError as error:
