@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from ipaddress import IPv6Address
 
-from weir_api.selector import Workload
-
 from tick.simulated import Table
+from weir_api.selector import Workload
 from weir_probe.capture.model import Clock
 from weir_probe.export.records import End, RecordBlock, block
 from weir_probe.plan.pods import LocalPod

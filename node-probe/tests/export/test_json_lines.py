@@ -155,7 +155,7 @@ def test_settings_that_cannot_work(path: Path, settings: dict[str, int], message
 
 
 def test_paths_that_cannot_work(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="path: .*/absent is no folder; make it first"):
+    with pytest.raises(ValueError, match=r"path: .*/absent is no folder; make it first"):
         JsonLines(tmp_path / "absent" / "flows.jsonl")
-    with pytest.raises(ValueError, match="path: .* is not a regular file"):
+    with pytest.raises(ValueError, match=r"path: .* is not a regular file"):
         JsonLines(tmp_path)

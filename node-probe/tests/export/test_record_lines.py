@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from weir_api.records import FlowRecord
 
 from export.blocks import BOOT, SECOND, Names, logged, pod, tick
 from tick.simulated import ACK, FIN, SYN, Table
+from weir_api.records import FlowRecord
 from weir_probe.export.records import RecordBlock, lines
 from weir_probe.wire.protocols import protocol_name
 

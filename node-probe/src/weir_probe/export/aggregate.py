@@ -71,7 +71,7 @@ class Aggregator:
             iface = self.iface[i]
             peer_iface = self.peer_iface[i]
             # left over where no other interface sees the flow, or the other took it over (bpf/flow.h)
-            peer_mask = self.peer_observations[i] if peer_iface != 0 and peer_iface != iface else 0
+            peer_mask = self.peer_observations[i] if peer_iface not in (0, iface) else 0
             if mask | peer_mask == 0:
                 continue
             opened = (self.row_event[row] & 1) != 0
@@ -131,7 +131,7 @@ class Aggregator:
             bit += 1
 
     def _peer(self, i: int, side: int) -> int:
-        """The identity behind the address of `side`; remembered in the slot's export state while `peers` is the same."""
+        """The identity behind the address of `side`; remembered in the slot's export state while `peers` stays."""
         known = self.memory[i]
         asked = self.peers.version << 1 | side  # sides change when another interface takes the flow over
         if known >> 31 == asked:

@@ -31,7 +31,15 @@ CLASSES: Final = (Identity("external"), Identity("cluster"), Identity("node"))
 #: What a cluster's own addresses usually are; --cluster-cidr replaces it (RFC 1918, RFC 6598, RFC 4193).
 PRIVATE: Final = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
 #: One link only, so the node or its neighbours (RFC 3927, RFC 4291 §2.5.6 and §2.7, RFC 5771 §4, RFC 919).
-LINK_LOCAL: Final = ("169.254.0.0/16", "fe80::/10", "ff02::/16", "224.0.0.0/24", "255.255.255.255/32", "0.0.0.0/32", "::/128")
+LINK_LOCAL: Final = (
+    "169.254.0.0/16",
+    "fe80::/10",
+    "ff02::/16",
+    "224.0.0.0/24",
+    "255.255.255.255/32",
+    "0.0.0.0/32",
+    "::/128",
+)
 
 
 def words(address: Address) -> tuple[int, int]:

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from weir_probe.streams.tick import Ticker
 
-#: One flow record before it has names; `traffic` is packets << 40 | bytes since the flow's last record, by sending side.
+#: One flow record before it has names; `traffic`, by sending side, is packets << 40 | bytes since its last one.
 RECORD: Final = np.dtype(
     [
         ("flow_id", "<u8"),

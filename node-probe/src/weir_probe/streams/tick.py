@@ -1,4 +1,4 @@
-"""One pass over the flow table per tick: what each flow counted since the last, which ended, which slots are free again.
+"""One pass over the flow table per tick: what each flow counted since the last, which ended, which slots are free.
 
 The kernel (or the engine of user space) goes on counting meanwhile. A flow ends in two steps: a slot that is idle,
 closed, or replaced by a new connection is RETIRED, so that no new packet finds it; a tick later every packet that had
