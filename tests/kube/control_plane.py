@@ -176,6 +176,9 @@ class ControlPlane:
             yield
         finally:
             self.start_api()
+            # its informers back off for up to a minute; what is tested is our own programs' return
+            kill(self._processes.pop("kube-controller-manager"))
+            self._run_controller_manager()
 
     def stop(self, keep_logs: bool = False) -> None:
         """End all processes and remove all files but, if asked, the logs, whose folder is `logs`."""

@@ -274,7 +274,9 @@ class Agent:
         resolution = resolve(plan.observations, bits, pods)
         selected = [pod for pod in pods if pod.uid in resolution.masks and not pod.host_network]
         places, problems = self._interfaces.find(selected)
-        self._recognise(pods, places)
+        if self.applied == 0:  # a capture that was taken over has counted for these all along
+            self._recognise(pods, places)
+            self._begin([o for o in plan.observations if o.uid in self._bits], bits)
         self._end_logs(gone)
         self._tick()  # what was counted so far belongs to the plan so far
         change = self._attachments.apply(resolution, places)

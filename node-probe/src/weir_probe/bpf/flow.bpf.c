@@ -172,6 +172,7 @@ inlined int reselect(struct weir_slot *slot, __u64 head, const struct flow *flow
 		if (!__sync_bool_compare_and_swap(word_of(slot), head, head | (__u64)iface->id << IFACE_SHIFT))
 			return 0;
 		slot->workload_side = side;
+		once(slot->observations) = mask; /* before it is no longer the peer's, or a tick in between counts for nobody */
 		if (slot->peer_iface == iface->id)
 			once(slot->peer_iface) = 0;
 	}
