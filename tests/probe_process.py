@@ -1,4 +1,4 @@
-"""A probe as a process on a simulated node, with the rights that config/probe grants it, and nodes of a whole cluster."""
+"""A probe as a process on a simulated node, with the rights that config/probe grants it, and a site of such nodes."""
 
 import itertools
 import subprocess
@@ -8,13 +8,12 @@ import urllib.request
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from kube.control_plane import ControlPlane
 from kube.netns import call_in
 from kube.node import Node, PodNetns
 from kube.process import kill
-
 from operator_process import NAMESPACE, ROOT, OperatorProcess, Shop
 
 _numbers = itertools.count(1)
@@ -92,7 +91,7 @@ def _children(pid: int) -> list[int]:
 
 
 class Site(Shop):
-    """A shop on simulated nodes with probes: pods are real network namespaces, of the addresses their Pod objects have."""
+    """A shop on simulated nodes with probes: pods are network namespaces with the addresses of their Pod objects."""
 
     def __init__(self, plane: ControlPlane, operator: OperatorProcess, folder: Path) -> None:
         super().__init__(plane, operator)

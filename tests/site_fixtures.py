@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from kube.control_plane import ControlPlane
 
+from kube.control_plane import ControlPlane
 from operator_process import OperatorProcess, leading_operator
 from probe_process import Site
 

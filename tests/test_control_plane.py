@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from kube import binaries, cgroup
 from kube.control_plane import ApiError, ControlPlane, KubectlError
 from kube.node import Node

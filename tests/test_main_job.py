@@ -1,12 +1,12 @@
-"""From `kubectl apply` to packets counted by eBPF on the selected pods only, and back: status, metrics, Events, columns."""
+"""From `kubectl apply` to packets counted by eBPF on selected pods only, and back: status, metrics, Events, columns."""
 
 import json
 import subprocess
 
 import pytest
-from kube.netns import call_in
 from pyroute2 import IPRoute
 
+from kube.netns import call_in
 from operator_process import CHECKOUT
 from probe_process import Site
 from traffic import serve, talk
@@ -16,8 +16,10 @@ pytestmark = [pytest.mark.kube, pytest.mark.root]
 
 
 def programs(site: Site, node: int = 0) -> list[str]:
-    """The interfaces of a node that our programs are attached to: the kernel tells the ids (Debian 12's bpftool does not
-    know TCX), bpftool whose programs these are."""
+    """The interfaces of a node that our programs are attached to.
+
+    The kernel tells the ids (Debian 12's bpftool does not know TCX), bpftool whose programs these are.
+    """
 
     def ask() -> dict[str, list[int]]:
         with IPRoute() as netlink:

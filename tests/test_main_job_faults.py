@@ -15,7 +15,7 @@ from traffic import serve, talk
 
 pytestmark = [pytest.mark.kube, pytest.mark.root]
 
-LOGS = {"signals": {"flowLogs": {"mode": "All", "interval": "1s"}}}
+LOGS = {"flowLogs": {"mode": "All", "interval": "1s"}}
 
 
 def recorded(file: Path) -> dict[str, int]:
@@ -32,7 +32,7 @@ def test_an_agent_that_is_killed_is_replaced_without_a_gap(bare_site: Site, tmp_
     site.run_probes("--export-file", str(file))
     checkout, db = site.start("checkout-1"), site.start("db-1")
     serve(db, 5432)
-    site.observe("checkout", selector=CHECKOUT, **LOGS)
+    site.observe("checkout", selector=CHECKOUT, signals=LOGS)
     site.wait("Ready", ("True", "Ready"))
     before = checkout.interface_counters()
     talk(checkout, db.ips[0], 5432, count=10, size=20_000)

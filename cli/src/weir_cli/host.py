@@ -31,6 +31,7 @@ from weir_probe.serving import serve
 _NODE: Final = "host"
 #: How often containers and network namespaces are looked for.
 _LOOK_EVERY_S: Final = 1.0
+_ADDRESSES_EVERY: Final = 10  # looks
 _EXAMPLE: Final = """\
 apiVersion: weir.dev/v1alpha1
 kind: FlowObservation
@@ -93,6 +94,7 @@ class _Host:
         self._say_beginning()
         now = time.monotonic()
         next_show = now + self._options.interval_s
+        looks = 0
         end = math.inf if self._options.time_limit_s is None else now + self._options.time_limit_s
         while True:
             message = inbox.wait(min(next_show - now, end - now, _LOOK_EVERY_S))
@@ -100,7 +102,9 @@ class _Host:
                 return
             if message is Message.POLICIES_CHANGED:
                 self._read_policies()
-            pods = discover()
+            # addresses may change while a workload lives: those that are known are read again now and then
+            looks += 1
+            pods = discover(self._pods if looks % _ADDRESSES_EVERY else ())
             if message is not None or pods != self._pods or self._expired():
                 self._pods = pods
                 self._replan()

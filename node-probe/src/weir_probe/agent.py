@@ -17,10 +17,10 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.process_collector import ProcessCollector
+
 from weir_api.base import seconds
 from weir_api.flowobservation import FlowLogMode
 from weir_api.nodeprobe import NodeProbeSpec, NodeProbeStatus, PlannedObservation
-
 from weir_probe.capture import ladder
 from weir_probe.capture.model import Capture, CaptureError, Interface
 from weir_probe.capture.model import Settings as CaptureSettings
@@ -171,10 +171,9 @@ class Agent:
         self._on_change()
 
     def set_pods(self, pods: tuple[LocalPod, ...]) -> None:
-        """All pods of this node from now on. Any thread."""
-        if pods != self._wanted_pods:
-            self._wanted_pods = pods
-            self._on_change()
+        """All pods of this node from now on; the same ones again when one has other containers. Any thread."""
+        self._wanted_pods = pods
+        self._on_change()
 
     def note(self, reason: str, message: str) -> None:
         """An issue of this node for the report; the last ten are kept, each once."""
@@ -327,7 +326,7 @@ class Agent:
         self._attached = {uid: ids for uid, ids in self._attached.items() if ids and uid in by_uid}
         self._aggregator.peers = self._names.peers(pods)
         here = {self._names.of(pod) for pod in pods}
-        self._aggregator.series.drop(lambda bit, local, peer: local != OVERFLOW and local not in here)
+        self._aggregator.series.drop(lambda _bit, local: local != OVERFLOW and local not in here)
 
     def _begin(self, observations: list[PlannedObservation], bits: Mapping[str, int]) -> None:
         """Start the counters of new observations; take over what may change of others."""
@@ -352,7 +351,7 @@ class Agent:
         if ended:
             kept = sum(1 << bit for bit in bits.values())
             self._ticker.clear_observations(kept, self._attachments.generation)
-            self._aggregator.series.drop(lambda bit, local, peer: bit in ended)
+            self._aggregator.series.drop(lambda bit, _local: bit in ended)
 
     # ---- the tick
 

@@ -76,38 +76,33 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run(args: argparse.Namespace) -> int:
     """The agent, joined to the API server."""
     from weir_api.nodeprobe import NodeProbeSpec
-
     from weir_probe.agent import Agent, AgentSettings, Kept
     from weir_probe.capture.model import CaptureError
     from weir_probe.capture.model import Settings as CaptureSettings
+    from weir_probe.capture.tc import remove_stale_filters
     from weir_probe.cluster import Cluster
     from weir_probe.export.jsonl import JsonLines
     from weir_probe.export.peers import PRIVATE
     from weir_probe.export.sink import Queued
-    from weir_probe.keeper import Keeping
+    from weir_probe.keeper import KeeperError, Keeping
     from weir_probe.serving import serve
 
-    keeping = Keeping.from_environment()
-    sink = (
-        Queued(JsonLines(args.export_file, max_bytes=args.export_max_bytes, files=args.export_files))
-        if args.export_file
-        else None
-    )
     try:
-        settings = AgentSettings(
-            node_name=args.node,
-            capture=CaptureSettings(rung=args.capture, slots=args.slots),
-            cluster_cidrs=tuple(args.cluster_cidr or PRIVATE),
-        )
-        agent = Agent(
-            settings,
-            kept=Kept.restored(keeping.restore()) if keeping else None,
-            sink=sink,
-            keep=(lambda kept: keeping.keep(kept.fds, kept.metadata())) if keeping else None,
-        )
-    except (CaptureError, ValueError) as error:
+        keeping = Keeping.from_environment()
+        kept = Kept.restored(keeping.restore()) if keeping else None
+    except KeeperError as error:
         print(f"weir-probe: {error}", file=sys.stderr)
         return 1
+    if kept is None:
+        remove_stale_filters()  # of a probe that was killed; one that runs on this node has a keeper
+
+    def keep(state: Kept) -> None:
+        try:
+            if keeping is not None:
+                keeping.keep(state.fds, state.metadata())
+        except KeeperError as error:
+            agent.note("NotKept", f"a successor could not take over: {error}")
+            log.warning("%s", error)
 
     def on_plan(plan: NodeProbeSpec | None, generation: int) -> None:
         agent.set_plan(plan or NodeProbeSpec(), generation)
@@ -117,13 +112,29 @@ def run(args: argparse.Namespace) -> int:
         if text is not None:
             agent.note("InvalidPlan", text)
 
-    cluster = Cluster(args.node, kubeconfig=args.kubeconfig, on_plan=on_plan, on_pods=agent.set_pods, on_fault=on_fault)
+    try:  # what is wrong here is wrong for ever: exit code 2 tells the keeper not to try again
+        export = (
+            JsonLines(args.export_file, max_bytes=args.export_max_bytes, files=args.export_files)
+            if args.export_file
+            else None
+        )
+        settings = AgentSettings(
+            node_name=args.node,
+            capture=CaptureSettings(rung=args.capture, slots=args.slots),
+            cluster_cidrs=tuple(args.cluster_cidr or PRIVATE),
+        )
+        agent = Agent(settings, kept=kept, sink=Queued(export) if export else None, keep=keep)
+        cluster = Cluster(
+            args.node, kubeconfig=args.kubeconfig, on_plan=on_plan, on_pods=agent.set_pods, on_fault=on_fault
+        )
+    except (CaptureError, ValueError) as error:
+        print(f"weir-probe: {error}", file=sys.stderr)
+        return 2
     try:
         stop_serving = serve(args.metrics, agent.registry, agent.problem)
     except (OSError, ValueError) as error:
         print(f"weir-probe: --metrics {args.metrics}: {error}", file=sys.stderr)
-        agent.close()
-        return 1
+        return 2 if isinstance(error, ValueError) else 1
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -137,7 +148,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _report_until(stop: threading.Event, agent: "Agent", cluster: "Cluster", interval_s: float) -> None:
-    """Report at every change of what is captured, and every interval; a report that failed is made up for by the next."""
+    """Report at every change of what is captured, and every interval; the next makes up for one that failed."""
     seen = -1
     due = 0.0
     while not stop.wait(0.1):

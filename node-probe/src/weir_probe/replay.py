@@ -3,7 +3,6 @@
 docs/flows.md defines every field.
 """
 
-import socket
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -20,6 +19,7 @@ from weir_probe.streams.engine import FlowEngine
 from weir_probe.streams.layout import BYTES_BITS, BYTES_MASK, OUTCOMES
 from weir_probe.streams.table import FlowTable
 from weir_probe.wire.protocols import protocol_name
+from weir_probe.wire.text import address, instants
 
 MAX_FLOWS: Final = 4_194_304
 _FIRST_CAPACITY: Final = 4_096
@@ -111,7 +111,7 @@ class Replay:
             counted[1] += int(octets.sum())
         times: npt.NDArray[np.uint64] = np.array([decoder.earliest_ns, decoder.latest_ns], np.uint64)
         known = self._engine.frames > 0
-        start, end = _instants(times) if known else (None, None)
+        start, end = instants(times) if known else (None, None)
         return Summary(
             flows=table.live + table.archived,
             frames=Count(self._engine.frames, self._engine.bytes),
@@ -140,8 +140,8 @@ class Replay:
                 slots["port"][row, tx].tolist(),
                 slots["port"][row, rx].tolist(),
                 [protocol_name(number) for number in slots["proto"].tolist()],
-                _instants(slots["first_ns"]),
-                _instants(slots["last"]),
+                instants(slots["first_ns"]),
+                instants(slots["last"]),
                 packets[row, tx].tolist(),
                 packets[row, rx].tolist(),
                 octets[row, tx].tolist(),
@@ -181,12 +181,6 @@ def _totals(slots: npt.NDArray[Any], extra: npt.NDArray[Any]) -> tuple[npt.NDArr
     return packets, extra["bytes"] + (slots["traffic"] & np.uint64(BYTES_MASK))
 
 
-def _instants(ns: npt.NDArray[Any]) -> list[str]:
-    """RFC 3339, UTC, nine digits."""
-    instants: list[str] = np.datetime_as_string(ns.astype("datetime64[ns]"), unit="ns", timezone="UTC").tolist()
-    return instants
-
-
 def _addresses(words: npt.NDArray[Any]) -> list[str]:
     return [_address(low, high) for low, high in words.tolist()]
 
@@ -194,7 +188,4 @@ def _addresses(words: npt.NDArray[Any]) -> list[str]:
 @lru_cache(maxsize=65_536)
 def _address(first: int, second: int) -> str:
     """The text of two address words; IPv4 where they are v4-mapped."""
-    octets = first.to_bytes(8, "little") + second.to_bytes(8, "little")
-    if octets.startswith(bytes(10) + b"\xff\xff"):
-        return socket.inet_ntop(socket.AF_INET, octets[12:])
-    return socket.inet_ntop(socket.AF_INET6, octets)
+    return address(first.to_bytes(8, "little") + second.to_bytes(8, "little"))

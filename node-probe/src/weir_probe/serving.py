@@ -24,7 +24,7 @@ class _Server6(_Server):
 class _Quiet(WSGIRequestHandler):
     timeout = 10  # a client that sends nothing does not hold its thread for ever
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the base class names it so
+    def log_message(self, format: str, *args: object) -> None:
         """Requests are not logged."""
 
 

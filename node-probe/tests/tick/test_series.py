@@ -97,7 +97,7 @@ def full() -> Iterator[SeriesTable]:
 
 def test_a_workload_that_is_gone_takes_its_series_along(full: SeriesTable) -> None:
     before = counted(full)
-    full.drop(lambda _bit, local, _peer: local == 5)
+    full.drop(lambda _bit, local: local == 5)
     after = counted(full)
     assert after == {key: counts for key, counts in before.items() if key[3] != 5}
     assert (0, 0, 0, OVERFLOW, OVERFLOW) in after
@@ -108,7 +108,7 @@ def test_a_workload_that_is_gone_takes_its_series_along(full: SeriesTable) -> No
 
 
 def test_an_observation_that_is_gone_takes_its_overflow_along(full: SeriesTable) -> None:
-    full.drop(lambda bit, _local, _peer: bit == 0)
+    full.drop(lambda bit, _local: bit == 0)
     assert {key[0] for key in counted(full)} == {1}
     assert full.held.tolist()[:2] == [0, 4]
     full.add(0, 0, 0, 5, 7, 1 << 40, 0, True, True)

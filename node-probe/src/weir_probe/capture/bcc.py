@@ -4,6 +4,7 @@ import json
 import os
 import socket
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -14,6 +15,7 @@ SOURCE: Final = Path(__file__).parent.parent / "bpf" / "flow.bpf.c"
 CHILD: Final = Path(__file__).parent / "bcc_child.py"
 INTERPRETER: Final = "/usr/bin/python3"  # BCC's module is built for the system's Python
 TIMEOUT_S: Final = 60
+_FD_BYTES: Final = 4
 _MESSAGE_BYTES: Final = 65_536
 _COMPLAINT_CHARS: Final = 2000
 
@@ -64,11 +66,17 @@ def _kernel_sources() -> dict[str, str]:
 
 def _receive(channel: socket.socket, programs: Sequence[str], complaint: str) -> dict[str, int]:
     try:
-        message, fds, _, _ = socket.recv_fds(channel, _MESSAGE_BYTES, len(programs))
+        # socket.recv_fds of Python 3.11 ignores its flags, and children would inherit what it receives
+        room = socket.CMSG_SPACE(len(programs) * _FD_BYTES)
+        message, ancillary, _, _ = channel.recvmsg(_MESSAGE_BYTES, room, socket.MSG_CMSG_CLOEXEC)
     except BlockingIOError:
-        message, fds = b"", []
-    for fd in fds:
-        os.set_inheritable(fd, False)
+        message, ancillary = b"", []
+    fds = [
+        int.from_bytes(data[at : at + _FD_BYTES], sys.byteorder)
+        for level, kind, data in ancillary
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS)
+        for at in range(0, len(data) - _FD_BYTES + 1, _FD_BYTES)
+    ]
     answer = json.loads(message or b"{}")
     if answer.get("programs") == list(programs) and len(fds) == len(programs):
         return dict(zip(programs, fds, strict=True))

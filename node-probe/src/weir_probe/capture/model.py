@@ -139,7 +139,7 @@ class Capture(ABC):
     @abstractmethod
     def detach(self, iface: Interface) -> None:
         """Take the hooks off; an interface that is gone, or was never hooked, is no error. Its flows stay in the table:
-        see `release_flows`."""
+        see `streams.tick.Ticker.retire_interface`."""
 
     @abstractmethod
     def program(self, selected: Sequence[Selected], ports: Mapping[tuple[int, int], int], generation: int) -> None:
@@ -208,12 +208,3 @@ class Loader(Protocol):
     """Loads flow.bpf.c over given maps: {map name: descriptor} and the settings of its read-only data."""
 
     def __call__(self, maps: Mapping[str, int], constants: Constants, programs: Sequence[str]) -> dict[str, int]: ...
-
-
-def release_flows(slots: npt.NDArray[Any], iface_id: int) -> int:
-    """Forget interface `iface_id`, which is no longer watched: the next interface to see one of its flows counts it
-    from there. Returns the number of flows it counted. 2-byte stores: safe while the kernel counts."""
-    counted = slots["iface"] == iface_id
-    slots["iface"][counted] = 0
-    slots["peer_iface"][slots["peer_iface"] == iface_id] = 0
-    return int(np.count_nonzero(counted))

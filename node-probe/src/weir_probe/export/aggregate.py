@@ -98,7 +98,7 @@ class Aggregator:
                 other = self.identity[peer_iface]
                 self._spread(peer_mask, 1 - role, protocol, other, local, b, a, opened, live)
 
-    def _spread(
+    def _spread(  # noqa: PLR0917  a C call
         self,
         mask: int,
         role: int,

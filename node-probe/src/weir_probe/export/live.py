@@ -36,7 +36,7 @@ def busiest(
 ) -> list[LiveFlow]:
     """The `limit` observed flows that sent most bytes in a tick of this length; `now_ns` is CLOCK_MONOTONIC."""
     flows = slots[rows["slot"]]
-    observed = (flows["observations"] | flows["peer_observations"]) != 0
+    observed = (flows["observations"] != 0) | ((flows["peer_observations"] != 0) & (flows["peer_iface"] != 0))
     delta_bytes = (rows["delta"] & np.uint64(BYTES_MASK)).sum(axis=1)
     candidates = np.flatnonzero(observed)
     order = candidates[np.argsort(delta_bytes[candidates], kind="stable")[::-1][:limit]]

@@ -1,4 +1,4 @@
-"""Names for what the compiled tables hold as numbers: interfaces to pods, identities to workloads, addresses to both."""
+"""Names for what compiled tables hold as numbers: interfaces to pods, identities to workloads, addresses to both."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field

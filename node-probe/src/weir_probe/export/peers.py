@@ -32,6 +32,8 @@ CLASSES: Final = (Identity("external"), Identity("cluster"), Identity("node"))
 PRIVATE: Final = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
 #: One link only, so the node or its neighbours (RFC 3927, RFC 4291 §2.5.6 and §2.7, RFC 5771 §4, RFC 919).
 LINK_LOCAL: Final = (
+    "127.0.0.0/8",
+    "::1/128",
     "169.254.0.0/16",
     "fe80::/10",
     "ff02::/16",

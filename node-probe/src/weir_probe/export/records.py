@@ -1,7 +1,6 @@
 """Flow records with all that names them: a block of numpy columns per tick, and its JSON lines (docs/records.md)."""
 
 import json
-import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -13,9 +12,9 @@ from weir_probe.capture.model import Clock
 from weir_probe.plan.pods import LocalPod
 from weir_probe.streams.layout import BYTES_BITS, BYTES_MASK
 from weir_probe.wire.protocols import protocol_name
+from weir_probe.wire.text import address, instants
 
 _CHUNK: Final = 4096  # rows that are Python objects at one time
-_MAPPED: Final = bytes(10) + b"\xff\xff"  # before an IPv4 address (RFC 4291 §2.5.5.2)
 _PROTOCOLS: Final = [json.dumps(protocol_name(number)) for number in range(256)]
 
 
@@ -144,8 +143,8 @@ def _columns(block: RecordBlock, rows: slice) -> tuple[list[Any], ...]:
         block.sequence[rows].tolist(),
         block.ended[rows].tolist(),
         block.asked[rows].tolist(),
-        _instants(block.start_ns[rows]),
-        _instants(block.end_ns[rows]),
+        instants(block.start_ns[rows]),
+        instants(block.end_ns[rows]),
         block.addr[rows].tolist(),
         block.port[rows].tolist(),
         block.proto[rows].tolist(),
@@ -173,7 +172,7 @@ class _Words:
             names = self._block.names
             pod = names.of_interface(iface) if iface else None
             end = end_of(pod) if pod is not None else names.of_address(packed)
-            known = tuple(map(json.dumps, (_address(packed), end.namespace, end.workload, end.pod)))
+            known = tuple(map(json.dumps, (address(packed), end.namespace, end.workload, end.pod)))
             self._ends[key] = known
         return known
 
@@ -184,15 +183,3 @@ class _Words:
             known = json.dumps([name for bit, name in sorted(self._block.observations.items()) if mask >> bit & 1])
             self._observations[mask] = known
         return known
-
-
-def _address(packed: bytes) -> str:
-    if packed.startswith(_MAPPED):
-        return socket.inet_ntop(socket.AF_INET, packed[12:])
-    return socket.inet_ntop(socket.AF_INET6, packed)
-
-
-def _instants(ns: npt.NDArray[np.int64]) -> list[str]:
-    """RFC 3339, UTC, nine digits."""
-    instants: list[str] = np.datetime_as_string(ns.astype("datetime64[ns]"), unit="ns", timezone="UTC").tolist()
-    return instants

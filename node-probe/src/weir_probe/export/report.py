@@ -20,7 +20,6 @@ from weir_api.nodeprobe import (
     ProbeOverhead,
     Refused,
 )
-
 from weir_probe.capture.model import Hook, Refusal
 from weir_probe.export.window import Rates
 from weir_probe.streams.layout import LOST

@@ -72,7 +72,7 @@ class SeriesTable:
         """Start a tick: live flows are counted anew in each."""
         self.rows["live"][: self.used] = 0
 
-    def add(
+    def add(  # noqa: PLR0917  a C call
         self,
         bit: int,
         role: int,
@@ -123,12 +123,12 @@ class SeriesTable:
         self._enter(key, row)
         return row
 
-    def drop(self, gone: Callable[[int, int, int], bool]) -> None:
-        """Forget the series for which `gone(bit, workload, peer)`, e.g. of a workload that left this node."""
+    def drop(self, gone: Callable[[int, int], bool]) -> None:
+        """Forget the series for which `gone(bit, workload)`, e.g. of a workload that left this node."""
         kept = []
         for row in range(self.used):
-            bit, _, _, local, peer = unpack(int(self.rows["key"][row]))
-            if not gone(bit, local, peer):
+            bit, _, _, local, _ = unpack(int(self.rows["key"][row]))
+            if not gone(bit, local):
                 kept.append(row)
             elif local != OVERFLOW:
                 self.hold[bit] -= 1

@@ -1,4 +1,4 @@
-"""Keeps the capture's interfaces as the plan wants them: attach, select, detach, in the order that counts every packet."""
+"""Keeps the watched interfaces as the plan wants them: attach, select, detach, in an order that counts every packet."""
 
 import logging
 from collections.abc import Mapping, Sequence

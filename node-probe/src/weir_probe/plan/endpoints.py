@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 
 from weir_api.nodeprobe import PlannedObservation
 from weir_api.selector import Direction, Transport, selects
-
 from weir_probe.plan.pods import LocalPod
 
 _PROTOCOL = {Transport.TCP: 6, Transport.UDP: 17, Transport.SCTP: 132}

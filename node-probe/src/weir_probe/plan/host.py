@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from pyroute2 import IPRoute
-from weir_api.selector import Workload
 
+from weir_api.selector import Workload
 from weir_probe.capture.model import CaptureError, NetNs
 from weir_probe.capture.tc import in_netns
 from weir_probe.plan.netns import inode, processes

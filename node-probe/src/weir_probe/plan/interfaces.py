@@ -1,4 +1,4 @@
-"""Finds the interfaces that a pod's packets pass: the host's end of its veths, or for others the ones inside the pod."""
+"""Finds the interfaces that a pod's packets pass: the host's end of its veths, or else those inside the pod."""
 
 import logging
 from collections.abc import Iterable
