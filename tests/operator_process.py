@@ -212,7 +212,7 @@ class Shop:
             print(self.plane.kubectl("get", "fo,np", "-A", "-o", "yaml")[:6000])
         # in one request each: kubectl deletes one by one, five in a second
         self.plane.request("DELETE", f"/apis/weir.dev/v1alpha1/namespaces/{self.namespace}/flowobservations")
-        self.plane.kubectl("delete", "pods", "--all", "--force", "--grace-period=0", "-n", self.namespace)
+        self.plane.request("DELETE", f"/api/v1/namespaces/{self.namespace}/pods", {"gracePeriodSeconds": 0})
         self.plane.kubectl("delete", "node", "--ignore-not-found", *self.nodes)
         self.plane.kubectl("delete", "nodeprobe", "--ignore-not-found", *self.nodes)
         self.plane.kubectl("delete", "namespace", "--wait=false", self.namespace)

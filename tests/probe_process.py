@@ -108,9 +108,8 @@ class Site(Shop):
         """A pod that is there: the object and its network namespace."""
         labels = fields.pop("labels", {"app": name.partition("-")[0]})
         number = next(_numbers)
-        pod = self.plane.make_pod(
-            self.namespace, name, self.nodes[node], labels, ip=[f"10.20.{node}.{number}", f"fd00:20:{node}::{number:x}"]
-        )
+        ip = [f"10.{20 + node}.{number >> 8}.{number & 255}", f"fd00:20:{node}::{number:x}"]
+        pod = self.plane.make_pod(self.namespace, name, self.nodes[node], labels, ip=ip)
         return self.hosts[node].add(pod)
 
     def probe_report(self, name: str = "checkout", node: int = 0) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
 from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
 
 _UNITS_S: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION_PART: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
@@ -21,10 +22,17 @@ def _kind(words: str) -> Any:
     return Field(json_schema_extra={"x-weir-type": words})
 
 
+def _duration(value: str) -> str:
+    if re.fullmatch(_DURATION, value) is None:
+        raise PydanticCustomError("duration", "is not a duration; write it as 500ms, 30s, 5m, 1h30m or 7d")
+    return value
+
+
 Duration = Annotated[
     str,
-    StringConstraints(pattern=_DURATION, max_length=32),
-    _kind("duration such as 500ms, 30s, 5m, 1h30m, 7d"),
+    StringConstraints(max_length=32),
+    AfterValidator(_duration),
+    Field(json_schema_extra={"pattern": _DURATION, "x-weir-type": "duration such as 500ms, 30s, 5m, 1h30m, 7d"}),
 ]
 LabelKey = Annotated[str, StringConstraints(pattern=LABEL_KEY, max_length=317), _kind("label key")]
 LabelValue = Annotated[str, StringConstraints(pattern=LABEL_VALUE, max_length=63), _kind("label value")]

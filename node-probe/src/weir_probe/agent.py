@@ -278,13 +278,15 @@ class Agent:
             self._begin([o for o in plan.observations if o.uid in self._bits], bits)
         self._end_logs(gone)
         self._tick()  # what was counted so far belongs to the plan so far
-        change = self._attachments.apply(resolution, places)
+        change = self._attachments.apply(resolution, places, self.settings.tick_s / 2)
         self._rename(pods, change)
         self._begin(plan.observations, bits)
         self._drop(bits, gone)
         self._plan, self._generation, self._bits, self._resolution = plan, generation, bits, resolution
         self._pod_problems = {**problems, **change.problems}
         self._schedule_retry()
+        if change.unfinished:
+            self._on_change()
         self.applied += 1
         if self._keep is not None:
             self._keep(Kept(self._capture.fds(), self._capture.metadata(), bits))

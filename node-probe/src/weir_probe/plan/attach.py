@@ -1,6 +1,7 @@
 """Keeps the watched interfaces as the plan wants them: attach, select, detach, in an order that counts every packet."""
 
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,12 +16,13 @@ _IDS = 65535
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What `apply` did: interfaces that are watched from now on and for which pod, those that no longer are, and which
-    pods could not be attached and why."""
+    """What `apply` did: interfaces that are watched from now on and for which pod, those that no longer are, which pods
+    could not be attached and why, and whether there is more to do."""
 
     added: tuple[tuple[Interface, str], ...]
     removed: tuple[Interface, ...]
     problems: Mapping[str, str]
+    unfinished: bool
 
 
 class Attachments:
@@ -32,26 +34,44 @@ class Attachments:
         self.watched: dict[tuple[int, int], Interface] = {
             hook.interface.key: hook.interface for hook in capture.hooks()
         }
+        self._pending: dict[tuple[int, int], Interface] = {}
         self._selected: Sequence[Selected] = ()
         self._ports: Mapping[tuple[int, int], int] = {}
         self._last_id = max((i.id for i in self.watched.values()), default=0)
 
-    def apply(self, resolution: Resolution, places: Mapping[str, tuple[Place, ...]]) -> Change:
-        """Watch these places of the pods that the plan selects, and nothing else."""
+    def apply(self, resolution: Resolution, places: Mapping[str, tuple[Place, ...]], budget_s: float) -> Change:
+        """Watch these places of the pods that the plan selects, and nothing else.
+
+        What is selected holds at once. Hooks take the kernel about 10 ms each (an RCU grace period under the rtnl lock),
+        so after `budget_s` the rest is left for the next call.
+        """
+        deadline = time.monotonic() + budget_s
         wanted: dict[tuple[int, int], tuple[Place, str]] = {
             place.key: (place, uid) for uid in resolution.masks for place in places.get(uid, ())
         }
-        removed = tuple(i for key, i in self.watched.items() if key not in wanted)
-        for interface in removed:
+        staying = {key: interface for key, interface in self.watched.items() if key in wanted}
+        fresh = {
+            key: self._pending.get(key) or self._new(place)
+            for key, (place, _) in wanted.items()
+            if key not in self.watched
+        }
+        # select before attaching: from its first packet on, an interface counts for whoever asked
+        self._select({**staying, **fresh}, wanted, resolution)
+        removed: list[Interface] = []
+        for interface in [i for key, i in self.watched.items() if key not in wanted]:
+            if time.monotonic() > deadline:
+                break
             self._capture.detach(interface)
             del self.watched[interface.key]
-        fresh = {key: self._new(place) for key, (place, _) in wanted.items() if key not in self.watched}
-        # select before attaching: from its first packet on, an interface counts for whoever asked
-        self._select({**self.watched, **fresh}, wanted, resolution)
+            removed.append(interface)
         added: list[tuple[Interface, str]] = []
         problems: dict[str, str] = {}
+        self._pending = dict(fresh)
         for key, interface in fresh.items():
+            if time.monotonic() > deadline:
+                break
             uid = wanted[key][1]
+            del self._pending[key]
             try:
                 self._capture.attach(interface)
             except InterfaceGone as error:
@@ -63,7 +83,8 @@ class Attachments:
             else:
                 self.watched[key] = interface
                 added.append((interface, uid))
-        return Change(tuple(added), removed, problems)
+        unfinished = bool(self._pending) or len(self.watched) > len(staying) + len(added)
+        return Change(tuple(added), tuple(removed), problems, unfinished)
 
     def _select(
         self,
@@ -84,7 +105,7 @@ class Attachments:
         self._selected, self._ports = selected, resolution.ports
 
     def _new(self, place: Place) -> Interface:
-        taken = {interface.id for interface in self.watched.values()}
+        taken = {i.id for i in (*self.watched.values(), *self._pending.values())}
         for _ in range(_IDS):
             self._last_id = self._last_id % _IDS + 1
             if self._last_id not in taken:
