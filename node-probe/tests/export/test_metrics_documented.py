@@ -1,0 +1,35 @@
+"""Every metric is described once, in docs/probe.md, and nothing else is."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from weir_probe.export.metrics import FlowMetrics, Readings
+from weir_probe.export.names import Names
+from weir_probe.export.series import SERIES
+
+PAGE = Path(__file__).parents[3] / "docs" / "probe.md"
+
+
+def exported() -> set[str]:
+    readings = Readings(
+        rows=np.zeros(0, SERIES),
+        observations={},
+        overflowed={},
+        outcomes={},
+        lost={},
+        records={},
+        live_flows=0,
+        interfaces=0,
+        rung="core",
+        version="0",
+        tick_seconds=0.0,
+        kernel_ns_per_packet=1.0,
+    )
+    suffix = {"counter": "_total", "info": "_info"}
+    return {family.name + suffix.get(family.type, "") for family in FlowMetrics(lambda: readings, Names([])).collect()}
+
+
+def test_the_page_lists_what_is_exported() -> None:
+    assert set(re.findall(r"`(weir_[a-z_]+)`", PAGE.read_text())) == exported()
