@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from ipaddress import ip_address
@@ -18,37 +18,31 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 from prometheus_client.process_collector import ProcessCollector
 
-from weir_api.base import seconds
-from weir_api.flowobservation import FlowLogMode
 from weir_api.nodeprobe import NodeProbeSpec, NodeProbeStatus, PlannedObservation
 from weir_probe.capture import ladder
 from weir_probe.capture.model import Capture, CaptureError, Interface
 from weir_probe.capture.model import Settings as CaptureSettings
-from weir_probe.export import records
-from weir_probe.export.aggregate import Aggregator
-from weir_probe.export.live import LiveFlow, busiest
+from weir_probe.export.cost import KernelCost
+from weir_probe.export.harvest import Harvest, Timeouts
+from weir_probe.export.live import LiveFlow
 from weir_probe.export.metrics import FlowMetrics, Readings
 from weir_probe.export.names import Names
 from weir_probe.export.peers import PRIVATE, default_classes
-from weir_probe.export.recorder import Recorder
 from weir_probe.export.report import Measured, Situation, report
-from weir_probe.export.series import OVERFLOW
 from weir_probe.export.sink import Queued
-from weir_probe.export.window import PeerVolumes, Window
+from weir_probe.export.window import PeerVolumes
 from weir_probe.plan.attach import Attachments, Change
 from weir_probe.plan.endpoints import Resolution, assign_bits, resolve
 from weir_probe.plan.interfaces import Interfaces, Place
 from weir_probe.plan.links import Links
 from weir_probe.plan.pods import LocalPod
-from weir_probe.streams.layout import LIVE, OUTCOMES
-from weir_probe.streams.tick import Ticker
+from weir_probe.streams.layout import OUTCOMES
 
 log = logging.getLogger(__name__)
 
 VERSION = "0.1.0"
 _SETTLE_S = 0.05  # events come in bursts; a plan is applied once they have
 _RETRY_S = (0.3, 0.5, 1.0, 2.0, 5.0)  # pods whose interfaces are not there yet
-_MEASURE_EVERY = 30  # ticks; the kernel's clock costs 67 ns a packet while it measures
 _TOP_PEERS = 10
 
 
@@ -81,9 +75,7 @@ class AgentSettings:
     capture: CaptureSettings = field(default_factory=CaptureSettings)
     tick_s: float = 1.0
     window_s: int = 10
-    tcp_idle_timeout_s: float = 300
-    tcp_closed_timeout_s: float = 5
-    other_idle_timeout_s: float = 60
+    timeouts: Timeouts = field(default_factory=Timeouts)
     cluster_cidrs: tuple[str, ...] = PRIVATE
     live_flows: int = 0  # rows kept for live_flows()
 
@@ -129,28 +121,21 @@ class Agent:
         # generations differ from those of an earlier process, as flow ids do
         self._attachments = Attachments(self._capture, int(time.time()))
         self._links.start()
-        self._names = Names(default_classes(map(ip_address, self._links.addresses()), settings.cluster_cidrs))
-
-        slots, exported = self._capture.slots, self._capture.exported
-        # ids of flows differ from those of an earlier process, which began in an earlier second
-        self._ticker = Ticker(slots, exported, int(time.time()) << 24)
-        exported["peer"][slots["state"] >= LIVE] = 0  # identities of an earlier process
-        self._aggregator = Aggregator(slots, exported, self._ticker, self._names.table)
-        self._recorder = Recorder(slots, exported, self._ticker)
-        self._window = Window(max(1, round(settings.window_s / settings.tick_s)))
+        self._harvest = Harvest(
+            self._capture,
+            Names(default_classes(map(ip_address, self._links.addresses()), settings.cluster_cidrs)),
+            node=settings.node_name,
+            timeouts=settings.timeouts,
+            window_ticks=max(1, round(settings.window_s / settings.tick_s)),
+            live_rows=settings.live_flows,
+        )
+        self._harvest.sink = sink
+        self._cost = KernelCost(self._capture)
         self._volumes = PeerVolumes()
-        self._live: list[LiveFlow] = []
-        self._last_tick = time.monotonic()
-        self._tick_seconds = 0.0
-        self._tick_rows = 0
-        self._ticks = 0
-        self._kernel_ns: float | None = None
-        self._measurable = True
-        self._measured_from: tuple[int, int] | None = None
         self._cpu = (time.monotonic(), time.process_time())
         self._previous: NodeProbeStatus | None = None
         self._thread = threading.Thread(target=self._run, name="agent", daemon=True)
-        self.registry.register(FlowMetrics(self._readings, self._names))
+        self.registry.register(FlowMetrics(self._readings, self._harvest.names))
         ProcessCollector(registry=self.registry)
 
     def _open(self, kept: "Kept | None") -> Capture:
@@ -188,13 +173,13 @@ class Agent:
         """What is wrong with the loop, for a liveness probe; "" if nothing is."""
         if not self._thread.is_alive():
             return "the agent's loop has ended"
-        silent = time.monotonic() - self._last_tick
+        silent = time.monotonic() - self._harvest.ticked
         return f"no tick for {silent:.0f} s" if self.informed and silent > 30 * self.settings.tick_s else ""
 
     def live_flows(self, limit: int = 50) -> list[LiveFlow]:
         """The busiest observed flows of the last tick, at most `settings.live_flows` of them."""
         with self._lock:
-            return self._live[:limit]
+            return self._harvest.live[:limit]
 
     def leave(self) -> None:
         """Stop without detaching: whoever keeps the capture's descriptors goes on capturing."""
@@ -205,8 +190,8 @@ class Agent:
         """Detach everything, write the last records, stop."""
         self._halt()
         with self._lock:
-            self._recorder.interval_ns[:] = 0  # what is open ends here
-            self._tick()
+            self._harvest.finish(set(self._bits.values()))
+            self._harvest.tick()
             self._capture.close()
         if self._sink is not None:
             self._sink.close()
@@ -275,13 +260,14 @@ class Agent:
         places, problems = self._interfaces.find(selected)
         if self.applied == 0:  # a capture that was taken over has counted for these all along
             self._recognise(pods, places)
-            self._begin([o for o in plan.observations if o.uid in self._bits], bits)
-        self._end_logs(gone)
-        self._tick()  # what was counted so far belongs to the plan so far
+            self._harvest.observe([o for o in plan.observations if o.uid in self._bits], bits)
+        ended = {self._bits[uid] for uid in gone}
+        self._harvest.finish(ended)
+        self._harvest.tick()  # what was counted so far belongs to the plan so far
         change = self._attachments.apply(resolution, places, self.settings.tick_s / 2)
         self._rename(pods, change)
-        self._begin(plan.observations, bits)
-        self._drop(bits, gone)
+        self._harvest.forget(ended, self._attachments.generation)  # first: a new observation may have one's bit
+        self._harvest.observe(plan.observations, bits)
         self._plan, self._generation, self._bits, self._resolution = plan, generation, bits, resolution
         self._pod_problems = {**problems, **change.problems}
         self._schedule_retry()
@@ -304,135 +290,40 @@ class Agent:
         for uid, found in places.items():
             for place in found:
                 interface = self._attachments.watched.get(place.key)
-                if interface is not None and interface.id not in self._names.interfaces:
+                if interface is not None and interface.id not in self._harvest.names.interfaces:
                     self._belongs(interface, by_uid[uid])
 
     def _belongs(self, interface: Interface, pod: LocalPod) -> None:
-        self._names.interfaces[interface.id] = pod
-        self._aggregator.behind[interface.id] = self._names.of(pod)
+        self._harvest.belongs(interface, pod)
         self._attached.setdefault(pod.uid, set()).add(interface.id)
-
-    def _end_logs(self, gone: Set[str]) -> None:
-        """Let the next tick write what observations that end have not recorded yet."""
-        for uid in gone:
-            self._recorder.interval_ns[self._bits[uid]] = 0
 
     def _rename(self, pods: tuple[LocalPod, ...], change: Change) -> None:
         by_uid = {pod.uid: pod for pod in pods}
         for interface in change.removed:
-            self._ticker.retire_interface(interface.id)
+            self._harvest.leave(interface)
             for ids in self._attached.values():
                 ids.discard(interface.id)
         for interface, uid in change.added:
             self._belongs(interface, by_uid[uid])
         self._attached = {uid: ids for uid, ids in self._attached.items() if ids and uid in by_uid}
-        self._aggregator.peers = self._names.peers(pods)
-        here = {self._names.of(pod) for pod in pods}
-        self._aggregator.series.drop(lambda _bit, local: local != OVERFLOW and local not in here)
-
-    def _begin(self, observations: list[PlannedObservation], bits: Mapping[str, int]) -> None:
-        """Start the counters of new observations; take over what may change of others."""
-        with_metrics = logged = 0
-        for observation in observations:
-            bit = bits[observation.uid]
-            if self._bits.get(observation.uid) != bit:
-                self._aggregator.totals[bit] = 0
-                self._window.forget(bit)
-                self._aggregator.series.overflowed[bit] = 0
-            self._aggregator.series.limits[bit] = observation.max_series
-            with_metrics |= observation.metrics << bit
-            logs = observation.flow_logs
-            if logs is not None and logs.mode is FlowLogMode.ALL:
-                logged |= 1 << bit
-                self._recorder.interval_ns[bit] = int(seconds(logs.interval) * 1e9)
-        self._aggregator.with_metrics = with_metrics
-        self._recorder.logged = logged
-
-    def _drop(self, bits: Mapping[str, int], gone: Set[str]) -> None:
-        ended = {self._bits[uid] for uid in gone}
-        if ended:
-            kept = sum(1 << bit for bit in bits.values())
-            self._ticker.clear_observations(kept, self._attachments.generation)
-            self._aggregator.series.drop(lambda bit, _local: bit in ended)
-
-    # ---- the tick
+        self._harvest.set_pods(pods)
 
     def _tick(self) -> None:
-        """Read the flow table once."""
-        began = time.perf_counter()
-        now = time.monotonic()
-        self._ticks += 1
-        self._poll_capture()
-        clock = self._capture.clock()
-        per_second = 1_000_000_000 // clock.ns_per_tick
-        count = self._ticker.run(
-            clock.ticks,
-            int(self.settings.tcp_idle_timeout_s * per_second),
-            int(self.settings.tcp_closed_timeout_s * per_second),
-            int(self.settings.other_idle_timeout_s * per_second),
-        )
-        self._aggregator.consume(count)
-        written = self._recorder.consume(count, clock.monotonic_ns)
-        if written and self._sink is not None:
-            self._sink.write(
-                records.block(
-                    self._recorder.records[:written],
-                    self._capture.slots,
-                    clock,
-                    node=self.settings.node_name,
-                    wall_offset_ns=time.time_ns() - time.monotonic_ns(),
-                    observations={self._bits[o.uid]: f"{o.namespace}/{o.name}" for o in self._plan.observations},
-                    names=self._names.moment(),
-                )
-            )
-        if self.settings.live_flows and now - self._last_tick >= self.settings.tick_s / 2:
-            self._live = busiest(
-                self._capture.slots,
-                self._ticker.rows[:count],
-                self._names,
-                seconds=now - self._last_tick,
-                now_ns=clock.monotonic_ns,
-                limit=self.settings.live_flows,
-            )
-        self._tick_rows = count - self._ticker.release(count)
-        self._window.add(now, self._aggregator.totals)
-        self._last_tick = now
-        self._tick_seconds = time.perf_counter() - began
-
-    def _poll_capture(self) -> None:
-        """What is due beside the table: fragments without a first, and what the programs cost."""
         self._capture.flush_fragments(self.settings.capture.fragment_timeout_s)
-        phase = self._ticks % _MEASURE_EVERY
-        if phase == 1 and self._attachments.watched and self._measurable:
-            try:
-                self._capture.measure(True)
-            except PermissionError as error:  # BPF_ENABLE_STATS takes CAP_SYS_ADMIN
-                log.info("the cost per packet is not measured: %s", error)
-                self._measurable = False
-                return
-            overhead = self._capture.overhead()
-            self._measured_from = (overhead.run_time_ns, overhead.run_count)
-        elif phase == 2 and self._measured_from is not None:
-            self._capture.measure(False)
-            overhead = self._capture.overhead()
-            time_ns, count = (
-                overhead.run_time_ns - self._measured_from[0],
-                overhead.run_count - self._measured_from[1],
-            )
-            self._kernel_ns = time_ns / count if count > 0 else self._kernel_ns
-            self._measured_from = None
+        self._cost.tick()
+        self._harvest.tick()
 
     # ---- what others read
 
     def _outcomes(self) -> dict[str, tuple[int, int]]:
         counted = self._capture.outcomes()
         outcomes = {name: (int(counted[i][0]), int(counted[i][1])) for i, name in enumerate(OUTCOMES)}
-        outcomes["stored"] = (int(self._aggregator.stored[0]), int(self._aggregator.stored[1]))
+        outcomes["stored"] = self._harvest.stored
         return outcomes
 
     def _readings(self) -> Readings:
         with self._lock:
-            series = self._aggregator.series
+            series = self._harvest.series
             named = {self._bits[o.uid]: (o.namespace, o.name) for o in self._plan.observations if o.uid in self._bits}
             return Readings(
                 rows=series.rows[: series.used].copy(),
@@ -441,19 +332,19 @@ class Agent:
                 outcomes=self._outcomes(),
                 lost=self._capture.losses(),
                 records=self._sink.stats() if self._sink is not None else {},
-                live_flows=self._tick_rows,
+                live_flows=self._harvest.rows,
                 interfaces=len(self._attachments.watched),
                 rung=self._capture.rung,
                 version=VERSION,
-                tick_seconds=self._tick_seconds,
-                kernel_ns_per_packet=self._kernel_ns,
+                tick_seconds=self._harvest.tick_seconds,
+                kernel_ns_per_packet=self._cost.ns_per_packet,
             )
 
     def report(self) -> NodeProbeStatus:
         """What to publish as NodeProbe status."""
         with self._lock:
             now = time.monotonic()
-            series = self._aggregator.series
+            series = self._harvest.series
             top = self._volumes.top(series.rows[: series.used], now, _TOP_PEERS)
             status = report(
                 Situation(
@@ -467,7 +358,7 @@ class Agent:
                     outcomes=self._outcomes(),
                     lost=self._capture.losses(),
                     cpu_millis=self._cpu_millis(now),
-                    ns_per_packet=self._kernel_ns,
+                    ns_per_packet=self._cost.ns_per_packet,
                     memory_bytes=_resident_bytes(),
                     observations=[(o, self._measured(o, top)) for o in self._plan.observations],
                     issues=tuple(self._issues),
@@ -491,17 +382,17 @@ class Agent:
             for uid in matched
             if uid in pods and pods[uid].host_network
         ]
-        total = self._aggregator.totals[bit]
+        total = self._harvest.totals[bit]
         return Measured(
             matched_pods=len(matched),
             attached_pods=sum(1 for uid in matched if uid in self._attached),
-            rates=self._window.rates(bit),
+            rates=self._harvest.window.rates(bit),
             live_flows=int(total["live"]),
             packets=int(total["packets"].sum()),
             bytes=int(total["bytes"].sum()),
-            series=int(self._aggregator.series.held[bit]),
-            overflowed_flows=int(self._aggregator.series.overflowed[bit]),
-            top_peers=[(str(self._names.identity(peer)), rate, live) for peer, rate, live in top.get(bit, [])],
+            series=int(self._harvest.series.held[bit]),
+            overflowed_flows=int(self._harvest.series.overflowed[bit]),
+            top_peers=[(str(self._harvest.names.identity(peer)), rate, live) for peer, rate, live in top.get(bit, [])],
             issues=issues,
         )
 
@@ -511,8 +402,8 @@ class Agent:
         cpu = time.process_time()
         self._cpu = (now, cpu)
         own = (cpu - used) / max(now - began, 1e-3) * 1000
-        packets = sum(self._window.rates(bit).packets for bit in self._bits.values())
-        return own + packets * (self._kernel_ns or 0.0) / 1e6
+        packets = sum(self._harvest.window.rates(bit).packets for bit in self._bits.values())
+        return own + packets * (self._cost.ns_per_packet or 0.0) / 1e6
 
 
 def _resident_bytes() -> int:

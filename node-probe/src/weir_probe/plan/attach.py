@@ -42,8 +42,8 @@ class Attachments:
     def apply(self, resolution: Resolution, places: Mapping[str, tuple[Place, ...]], budget_s: float) -> Change:
         """Watch these places of the pods that the plan selects, and nothing else.
 
-        What is selected holds at once. Hooks take the kernel about 10 ms each (an RCU grace period under the rtnl lock),
-        so after `budget_s` the rest is left for the next call.
+        What is selected holds at once. A hook takes the kernel about 10 ms (an RCU grace period under the rtnl lock):
+        after `budget_s` the rest is left for the next call.
         """
         deadline = time.monotonic() + budget_s
         wanted: dict[tuple[int, int], tuple[Place, str]] = {

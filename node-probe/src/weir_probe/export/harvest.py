@@ -1,0 +1,165 @@
+"""One tick: read the flow table once, and hand what has grown to series, records, window and live view."""
+
+import time
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass
+from typing import Final
+
+from weir_api.base import seconds
+from weir_api.flowobservation import FlowLogMode
+from weir_api.nodeprobe import PlannedObservation
+from weir_probe.capture.model import Capture, Interface
+from weir_probe.export import records
+from weir_probe.export.aggregate import Aggregator
+from weir_probe.export.live import LiveFlow, busiest
+from weir_probe.export.names import Names
+from weir_probe.export.recorder import Recorder
+from weir_probe.export.series import OVERFLOW
+from weir_probe.export.sink import Queued
+from weir_probe.export.window import Window
+from weir_probe.plan.pods import LocalPod
+from weir_probe.streams.layout import LIVE
+from weir_probe.streams.tick import Ticker
+
+#: Ticks until the last flow of a pod that went is read: retired, waited for, ended.
+_LAST_FLOWS: Final = 4
+
+
+@dataclass(frozen=True)
+class Timeouts:
+    """After how many seconds without a packet a flow ends."""
+
+    tcp_idle_s: float = 300
+    tcp_closed_s: float = 5
+    other_idle_s: float = 60
+
+
+class Harvest:
+    """Everything that is counted on this node. For one thread; who reads it elsewhere holds the agent's lock."""
+
+    def __init__(
+        self, capture: Capture, names: Names, *, node: str, timeouts: Timeouts, window_ticks: int, live_rows: int
+    ) -> None:
+        self.names = names
+        self.live: list[LiveFlow] = []
+        self.rows = 0  # flows in the table after the last tick
+        self.ticked = time.monotonic()
+        self.tick_seconds = 0.0
+        self.sink: Queued | None = None
+        self._capture = capture
+        self._node = node
+        self._timeouts = timeouts
+        self._live_rows = live_rows
+        slots, exported = capture.slots, capture.exported
+        exported["peer"][slots["state"] >= LIVE] = 0  # identities of an earlier process
+        # ids of flows differ from those of an earlier process, which began in an earlier second
+        self._ticker = Ticker(slots, exported, int(time.time()) << 24)
+        self._aggregator = Aggregator(slots, exported, self._ticker, names.table)
+        self._recorder = Recorder(slots, exported, self._ticker)
+        self.series = self._aggregator.series
+        self.totals = self._aggregator.totals
+        self.window = Window(window_ticks)
+        self._observations: dict[int, str] = {}
+        self._present: set[int] = set()
+        self._until_swept = 0
+
+    @property
+    def stored(self) -> tuple[int, int]:
+        """Packets and bytes that were counted in flows, since this process began."""
+        return int(self._aggregator.stored[0]), int(self._aggregator.stored[1])
+
+    def observe(self, observations: Iterable[PlannedObservation], bits: Mapping[str, int]) -> None:
+        """Count for these from now on: a bit that was not in use starts at zero, the others go on."""
+        with_metrics = logged = 0
+        named: dict[int, str] = {}
+        for observation in observations:
+            bit = bits[observation.uid]
+            if bit not in self._observations:
+                self.totals[bit] = 0
+                self.window.forget(bit)
+                self.series.overflowed[bit] = 0
+            named[bit] = f"{observation.namespace}/{observation.name}"
+            self.series.limits[bit] = observation.max_series
+            with_metrics |= observation.metrics << bit
+            logs = observation.flow_logs
+            if logs is not None and logs.mode is FlowLogMode.ALL:
+                logged |= 1 << bit
+                self._recorder.interval_ns[bit] = int(seconds(logs.interval) * 1e9)
+        self._observations = named
+        self._aggregator.with_metrics = with_metrics
+        self._recorder.logged = logged
+
+    def finish(self, bits: Set[int]) -> None:
+        """These observations end with the next tick: it writes what they have not recorded yet."""
+        for bit in bits:
+            self._recorder.interval_ns[bit] = 0
+
+    def forget(self, bits: Set[int], generation: int) -> None:
+        """These observations have ended: their bits may be given to others."""
+        if bits:
+            self._observations = {bit: name for bit, name in self._observations.items() if bit not in bits}
+            kept = sum(1 << bit for bit in self._observations)
+            self._ticker.clear_observations(kept, generation)
+            self.series.drop(lambda bit, _local: bit in bits)
+
+    def belongs(self, interface: Interface, pod: LocalPod) -> None:
+        """Whose workload is behind an interface."""
+        self.names.interfaces[interface.id] = pod
+        self._aggregator.behind[interface.id] = self.names.of(pod)
+
+    def leave(self, interface: Interface) -> None:
+        """An interface is no longer watched."""
+        self._ticker.retire_interface(interface.id)
+
+    def set_pods(self, pods: tuple[LocalPod, ...]) -> None:
+        """The pods of this node; series of other workloads go once their last flows are counted."""
+        self._aggregator.peers = self.names.peers(pods)
+        self._present = {self.names.of(pod) for pod in pods}
+        self._until_swept = _LAST_FLOWS
+
+    def tick(self) -> None:
+        """Read the flow table once."""
+        began, now = time.perf_counter(), time.monotonic()
+        clock = self._capture.clock()
+        per_second = 1_000_000_000 // clock.ns_per_tick
+        count = self._ticker.run(
+            clock.ticks,
+            int(self._timeouts.tcp_idle_s * per_second),
+            int(self._timeouts.tcp_closed_s * per_second),
+            int(self._timeouts.other_idle_s * per_second),
+        )
+        self._aggregator.consume(count)
+        written = self._recorder.consume(count, clock.monotonic_ns)
+        if written and self.sink is not None:
+            block = records.block(
+                self._recorder.records[:written],
+                self._capture.slots,
+                clock,
+                node=self._node,
+                wall_offset_ns=time.time_ns() - time.monotonic_ns(),
+                observations=self._observations,
+                names=self.names.moment(),
+            )
+            self.sink.write(block)
+        if self._live_rows and now - self.ticked > 0.1:
+            self.live = busiest(
+                self._capture.slots,
+                self._ticker.rows[:count],
+                self.names,
+                seconds=now - self.ticked,
+                now_ns=clock.monotonic_ns,
+                limit=self._live_rows,
+            )
+        self.rows = count - self._ticker.release(count)
+        self._sweep()
+        self.window.add(now, self.totals)
+        self.ticked = now
+        self.tick_seconds = time.perf_counter() - began
+
+    def _sweep(self) -> None:
+        """Series of workloads that left this node."""
+        if self._until_swept:
+            self._until_swept -= 1
+            if self._until_swept == 0:
+                present = self._present
+                self.series.drop(lambda _bit, local: local != OVERFLOW and local not in present)
