@@ -99,8 +99,12 @@ def test_pods_come_and_go_and_move(site: Site) -> None:
     moved = site.start("checkout-1", node=1)
     both = sorted([second.interface, moved.interface])
     site.plane.wait(lambda: programs(site, 1) == both, 5, "the pod to be watched where it went")
+    site.plane.wait(
+        lambda: site.get()["status"]["matched"] == {"pods": 2, "nodes": 1, "programmedNodes": 1},
+        15,
+        "the status to follow",
+    )
     site.wait("Ready", ("True", "Ready"))
-    assert site.get()["status"]["matched"] == {"pods": 2, "nodes": 1, "programmedNodes": 1}
 
 
 def test_series_of_gone_pods_are_removed(site: Site) -> None:

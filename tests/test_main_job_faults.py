@@ -102,7 +102,9 @@ def test_a_full_flow_table_is_counted_and_reported(bare_site: Site) -> None:
 
     lost = site.plane.wait(accounted, 15, "every packet to be stored or counted as lost")
     assert lost.keys() == {"table_full"}
-    site.plane.wait(lambda: site.get()["status"]["quality"]["lossPercent"] > 0, 15, "the loss in the status")
+    site.plane.wait(
+        lambda: site.get()["status"].get("quality", {}).get("lossPercent", 0) > 0, 20, "the loss in the status"
+    )
 
 
 def test_five_hundred_pods_on_a_node(site: Site) -> None:

@@ -1,19 +1,16 @@
 """Addresses and instants as text, for everything that writes flows."""
 
-import socket
-from typing import Any, Final
+from ipaddress import IPv6Address
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-_MAPPED: Final = bytes(10) + b"\xff\xff"  # before an IPv4 address (RFC 4291 §2.5.5.2)
-
 
 def address(packed: bytes) -> str:
-    """The text of 16 bytes in network order; IPv4 where they are v4-mapped."""
-    if packed.startswith(_MAPPED):
-        return socket.inet_ntop(socket.AF_INET, packed[12:])
-    return socket.inet_ntop(socket.AF_INET6, packed)
+    """The text of 16 bytes in network order; IPv4 where they are v4-mapped (RFC 4291 §2.5.5.2)."""
+    found = IPv6Address(packed)
+    return str(found.ipv4_mapped or found)
 
 
 def instants(ns: npt.NDArray[Any]) -> list[str]:
