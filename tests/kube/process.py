@@ -15,7 +15,8 @@ def spawn(argv: Sequence[str], **options: Any) -> subprocess.Popen[str]:
 
     A program that does not exist is seen as exit status 127, since `setpriv` stands between.
     """
-    command = ["setpriv", "--pdeathsig", "KILL", "--", *argv]
+    # SIGHUP as by default, also where the tests were started by nohup
+    command = ["env", "--default-signal=HUP", "setpriv", "--pdeathsig", "KILL", "--", *argv]
 
     def start() -> subprocess.Popen[str]:
         return subprocess.Popen(command, text=True, **options)
