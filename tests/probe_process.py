@@ -1,6 +1,7 @@
 """A probe as a process on a simulated node, with the rights that config/probe grants it, and a site of such nodes."""
 
 import itertools
+import json
 import subprocess
 import sys
 import urllib.error
@@ -10,11 +11,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from pyroute2 import IPRoute
+
 from kube.control_plane import ControlPlane
 from kube.netns import call_in
 from kube.node import Node, PodNetns
 from kube.process import kill
 from operator_process import NAMESPACE, ROOT, OperatorProcess, Shop
+from weir_probe.capture import syscall
 
 _numbers = itertools.count(1)
 _METRICS = "127.0.0.1:9790"
@@ -111,6 +115,27 @@ class Site(Shop):
         ip = [f"10.{20 + node}.{number >> 8}.{number & 255}", f"fd00:20:{node}::{number:x}"]
         pod = self.plane.make_pod(self.namespace, name, self.nodes[node], labels, ip=ip)
         return self.hosts[node].add(pod)
+
+    def programs(self, node: int = 0) -> list[str]:
+        """The interfaces of a node that our programs are attached to.
+
+        The kernel tells the ids (Debian 12's bpftool does not know TCX), bpftool whose programs these are.
+        """
+
+        def ask() -> dict[str, list[int]]:
+            with IPRoute() as netlink:
+                links = {link.get_attr("IFLA_IFNAME"): link["index"] for link in netlink.get_links()}
+            kinds = (syscall.TCX_INGRESS, syscall.TCX_EGRESS)
+            return {
+                name: [p for kind in kinds for p in syscall.tcx_programs(index, kind)] for name, index in links.items()
+            }
+
+        attached = call_in(self.hosts[node].pid, ask)
+        known = subprocess.run(["bpftool", "-j", "prog", "show"], capture_output=True, text=True, check=True).stdout
+        names = {each["id"]: each.get("name") for each in json.loads(known)}
+        for ids in attached.values():
+            assert {names.get(each) for each in ids} <= {"weir_ingress", "weir_egress"}
+        return sorted(name for name, ids in attached.items() if ids)
 
     def probe_report(self, name: str = "checkout", node: int = 0) -> dict[str, Any]:
         """What the node's probe last said of an observation; {} before."""

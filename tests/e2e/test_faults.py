@@ -10,7 +10,6 @@ import pytest
 
 from operator_process import CHECKOUT
 from probe_process import Site
-from test_main_job import programs
 from traffic import serve, talk
 
 pytestmark = [pytest.mark.kube, pytest.mark.root]
@@ -41,7 +40,7 @@ def test_an_agent_that_is_killed_is_replaced_without_a_gap(bare_site: Site, tmp_
 
     killed = site.probes[0].agent_pid
     os.kill(killed, signal.SIGKILL)
-    assert programs(site) == [checkout.interface], "the programs stay while the keeper holds them"
+    assert site.programs() == [checkout.interface], "the programs stay while the keeper holds them"
     talk(checkout, db.ips[0], 5432, count=10, size=20_000)  # nobody reads the table meanwhile
     site.plane.wait(lambda: site.probes[0].page("/healthz") == "ok\n", 20, "another agent")
     assert site.probes[0].agent_pid != killed
@@ -57,11 +56,11 @@ def test_a_probe_that_is_killed_leaves_nothing(site: Site) -> None:
     site.observe("checkout", selector=CHECKOUT)
     site.wait("Ready", ("True", "Ready"))
     os.kill(site.probes[0].process.pid, signal.SIGKILL)
-    site.plane.wait(lambda: programs(site) == [], 5, "the programs to go with the last who holds them")
+    site.plane.wait(lambda: site.programs() == [], 5, "the programs to go with the last who holds them")
     site.wait("Programmed", ("False", "ProbeNotReporting"))
     site.probes[0].start()
     site.wait("Ready", ("True", "Ready"))
-    assert programs(site) != []
+    assert site.programs() != []
 
 
 def test_capture_goes_on_while_the_api_server_is_away(site: Site) -> None:
@@ -114,11 +113,11 @@ def test_five_hundred_pods_on_a_node(site: Site) -> None:
     site.observe("checkout", selector=CHECKOUT)
     site.plane.wait(lambda: site.probe_report().get("attachedPods") == 500, 60, "500 pods to be attached")
     print(f"500 pods attached and reported {time.monotonic() - began:.1f} s after apply")
-    assert len(programs(site)) == 500
+    assert len(site.programs()) == 500
     agent = site.probes[0].agent_pid
     resident_kib = next(
         int(line.split()[1]) for line in Path(f"/proc/{agent}/status").read_text().splitlines() if "VmRSS" in line
     )
     print(f"the agent's memory: {resident_kib / 1024:.0f} MiB")
     site.plane.kubectl("delete", "flowobservation", "checkout", "-n", site.namespace)
-    site.plane.wait(lambda: not programs(site), 30, "the hooks to leave, about 10 ms each")
+    site.plane.wait(lambda: not site.programs(), 30, "the hooks to leave, about 10 ms each")

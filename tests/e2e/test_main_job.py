@@ -1,48 +1,22 @@
 """From `kubectl apply` to packets counted by eBPF on selected pods only, and back: status, metrics, Events, columns."""
 
-import json
-import subprocess
-
 import pytest
-from pyroute2 import IPRoute
 
-from kube.netns import call_in
 from operator_process import CHECKOUT
 from probe_process import Site
 from traffic import serve, talk
-from weir_probe.capture import syscall
 
 pytestmark = [pytest.mark.kube, pytest.mark.root]
-
-
-def programs(site: Site, node: int = 0) -> list[str]:
-    """The interfaces of a node that our programs are attached to.
-
-    The kernel tells the ids (Debian 12's bpftool does not know TCX), bpftool whose programs these are.
-    """
-
-    def ask() -> dict[str, list[int]]:
-        with IPRoute() as netlink:
-            links = {link.get_attr("IFLA_IFNAME"): link["index"] for link in netlink.get_links()}
-        kinds = (syscall.TCX_INGRESS, syscall.TCX_EGRESS)
-        return {name: [p for kind in kinds for p in syscall.tcx_programs(index, kind)] for name, index in links.items()}
-
-    attached = call_in(site.hosts[node].pid, ask)
-    known = subprocess.run(["bpftool", "-j", "prog", "show"], capture_output=True, text=True, check=True).stdout
-    names = {each["id"]: each.get("name") for each in json.loads(known)}
-    for ids in attached.values():
-        assert {names.get(each) for each in ids} <= {"weir_ingress", "weir_egress"}
-    return sorted(name for name, ids in attached.items() if ids)
 
 
 def test_apply_observe_read(site: Site) -> None:
     checkout, db = site.start("checkout-1"), site.start("db-1")
     serve(db, 5432)
-    assert programs(site) == [], "nothing is attached before anyone asks"
+    assert site.programs() == [], "nothing is attached before anyone asks"
 
     site.observe("checkout", selector=CHECKOUT)
     site.wait("Ready", ("True", "Ready"))
-    assert programs(site) == [checkout.interface], "only the selected pod's interface"
+    assert site.programs() == [checkout.interface], "only the selected pod's interface"
 
     before = checkout.interface_counters()
     talk(checkout, db.ips[0], 5432, count=20, size=200_000)
@@ -80,25 +54,25 @@ def test_hooks_leave_when_paused_and_when_deleted(site: Site) -> None:
     site.observe("checkout", selector=CHECKOUT)
     site.wait("Ready", ("True", "Ready"))
     site.observe("checkout", selector=CHECKOUT, paused=True)
-    site.plane.wait(lambda: not programs(site), 5, "the hooks to leave after a pause")
+    site.plane.wait(lambda: not site.programs(), 5, "the hooks to leave after a pause")
     site.observe("checkout", selector=CHECKOUT, paused=False)
-    site.plane.wait(lambda: bool(programs(site)), 5, "the hooks to come back")
+    site.plane.wait(lambda: bool(site.programs()), 5, "the hooks to come back")
     site.plane.kubectl("delete", "flowobservation", "checkout", "-n", site.namespace)
-    site.plane.wait(lambda: not programs(site), 5, "the hooks to leave after a deletion")
+    site.plane.wait(lambda: not site.programs(), 5, "the hooks to leave after a deletion")
 
 
 def test_pods_come_and_go_and_move(site: Site) -> None:
     site.observe("checkout", selector=CHECKOUT)
     first = site.start("checkout-1")
-    site.plane.wait(lambda: programs(site) == [first.interface], 5, "a new pod to be watched")
+    site.plane.wait(lambda: site.programs() == [first.interface], 5, "a new pod to be watched")
     second = site.start("checkout-2", node=1)
-    site.plane.wait(lambda: programs(site, 1) == [second.interface], 5, "a pod of the other node to be watched")
+    site.plane.wait(lambda: site.programs(1) == [second.interface], 5, "a pod of the other node to be watched")
     site.plane.delete_pod(site.namespace, "checkout-1")
     first.remove()
-    site.plane.wait(lambda: programs(site) == [], 5, "nothing to be left of a pod that went")
+    site.plane.wait(lambda: site.programs() == [], 5, "nothing to be left of a pod that went")
     moved = site.start("checkout-1", node=1)
     both = sorted([second.interface, moved.interface])
-    site.plane.wait(lambda: programs(site, 1) == both, 5, "the pod to be watched where it went")
+    site.plane.wait(lambda: site.programs(1) == both, 5, "the pod to be watched where it went")
     site.plane.wait(
         lambda: site.get()["status"]["matched"] == {"pods": 2, "nodes": 1, "programmedNodes": 1},
         15,
