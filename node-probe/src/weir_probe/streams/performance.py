@@ -371,10 +371,6 @@ class Performance:
 
     def _cover(self, index: int, way: int, seq: int, end: int) -> None:
         """Add a range, and join the ones that it touches."""
-        if self.ranges[index, way] == _RANGES:
-            seen = self.range_low[index, way, 0]
-            self._drop_lowest(index, way)
-            self.range_low[index, way, 0] = seen
         count = self.ranges[index, way]
         first = 0
         while first < count and _before(self.range_high[index, way, first], seq):
@@ -387,6 +383,18 @@ class Performance:
                 end = self.range_high[index, way, after]
             after += 1
         if after == first:
+            if count == _RANGES:  # no room: the lowest gap is taken as filled
+                if first == 0:
+                    self.range_low[index, way, 0] = seq
+                    return
+                if first == 1:
+                    self.range_high[index, way, 0] = end
+                    return
+                seen = self.range_low[index, way, 0]
+                self._drop_lowest(index, way)
+                self.range_low[index, way, 0] = seen
+                first -= 1
+                count -= 1
             for at in range(count, first, -1):
                 self.range_low[index, way, at] = self.range_low[index, way, at - 1]
                 self.range_high[index, way, at] = self.range_high[index, way, at - 1]
