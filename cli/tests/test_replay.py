@@ -13,9 +13,13 @@ import pytest
 
 Weir = Callable[..., subprocess.CompletedProcess[str]]
 _FIXTURES = Path(__file__).resolve().parents[3] / "shared" / "fixtures" / "pcap"
+_PARTS = ("count", "sum_us", "max_us")
 _FIELDS = [
     *("src", "dst", "src_port", "dst_port", "protocol", "start", "end"),
-    *("packets_tx", "packets_rx", "bytes_tx", "bytes_rx"),
+    *(f"{part}_{way}" for part in ("packets", "bytes", "l3_bytes", "l4_bytes") for way in ("tx", "rx")),
+    *(f"{time}_{part}" for time in ("rtt_client", "rtt_server", "srt", "art", "cit") for part in _PARTS),
+    *("rtt_us", "retrans_tx", "retrans_rx", "retrans_syn_tx", "retrans_syn_rx", "retrans_syn", "retrans_synack"),
+    *("ooo_tx", "ooo_rx", "zero_win_tx", "zero_win_rx", "syn", "synack", "fin", "close_type"),
 ]
 
 
@@ -53,7 +57,7 @@ def test_a_line_per_flow_with_the_documented_fields(weir: Weir, capture: Path) -
     first, second = map(json.loads, done.stdout.splitlines())
     assert done.returncode == 0
     assert list(first) == list(second) == _FIELDS
-    assert first == {
+    told = {
         "src": "10.0.0.1",
         "dst": "10.0.0.2",
         "src_port": 5000,
@@ -65,7 +69,12 @@ def test_a_line_per_flow_with_the_documented_fields(weir: Weir, capture: Path) -
         "packets_rx": 1,
         "bytes_tx": len(QUESTION),
         "bytes_rx": len(ANSWER),
+        "l3_bytes_rx": len(ANSWER) - 14,
+        "l4_bytes_rx": 90,
+        "art_count": 1,
+        "art_sum_us": 1_000_000.0,
     }
+    assert {name: first[name] for name in told} == told
     assert (second["src"], second["packets_rx"]) == ("fd00::1", 0)
 
 

@@ -5,7 +5,7 @@ docs/flows.md defines every field.
 
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
 from io import FileIO
 from pathlib import Path
@@ -17,12 +17,14 @@ import numpy.typing as npt
 from weir_probe.capture.pcap import CaptureDecoder, PcapError, Readable, read_capture
 from weir_probe.streams.engine import FlowEngine
 from weir_probe.streams.layout import BYTES_BITS, BYTES_MASK, OUTCOMES
+from weir_probe.streams.performance import CLOSE_TYPES, TIMES, close_types
 from weir_probe.streams.table import FlowTable
-from weir_probe.wire.protocols import protocol_name
+from weir_probe.wire.protocols import TCP, protocol_name
 from weir_probe.wire.text import address, instants
 
 MAX_FLOWS: Final = 4_194_304
 _FIRST_CAPACITY: Final = 4_096
+_FIN: Final = 0x01
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,47 @@ class Flow:
     packets_rx: int
     bytes_tx: int
     bytes_rx: int
+    l3_bytes_tx: int
+    l3_bytes_rx: int
+    l4_bytes_tx: int
+    l4_bytes_rx: int
+    rtt_client_count: int
+    rtt_client_sum_us: float
+    rtt_client_max_us: float
+    rtt_server_count: int
+    rtt_server_sum_us: float
+    rtt_server_max_us: float
+    srt_count: int
+    srt_sum_us: float
+    srt_max_us: float
+    art_count: int
+    art_sum_us: float
+    art_max_us: float
+    cit_count: int
+    cit_sum_us: float
+    cit_max_us: float
+    rtt_us: float
+    retrans_tx: int
+    retrans_rx: int
+    retrans_syn_tx: int
+    retrans_syn_rx: int
+    retrans_syn: int
+    retrans_synack: int
+    ooo_tx: int
+    ooo_rx: int
+    zero_win_tx: int
+    zero_win_rx: int
+    syn: int
+    synack: int
+    fin: int
+    close_type: str
+
+
+_PROTOCOL: Final = [field.name for field in fields(Flow)].index("protocol")
+#: A line of JSON for a tuple of columns; the protocol comes with its quotes, or is a number.
+_LINE: Final = (
+    "{" + ", ".join(f'"{field.name}": ' + ('"%s"' if field.type is str else "%s") for field in fields(Flow)) + "}\n"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +130,9 @@ class Replay:
     def lines(self) -> Iterator[str]:
         """Each flow as a line of JSON, with its line end."""
         for columns in self._columns():
-            for src, dst, sport, dport, protocol, start, end, ptx, prx, btx, brx in zip(*columns, strict=True):
-                name = f'"{protocol}"' if isinstance(protocol, str) else protocol
-                yield (
-                    f'{{"src": "{src}", "dst": "{dst}", "src_port": {sport}, "dst_port": {dport}, "protocol": {name}, '
-                    f'"start": "{start}", "end": "{end}", "packets_tx": {ptx}, "packets_rx": {prx}, '
-                    f'"bytes_tx": {btx}, "bytes_rx": {brx}}}\n'
-                )
+            protocols = columns[_PROTOCOL]
+            protocols[:] = [f'"{name}"' if isinstance(name, str) else name for name in protocols]
+            yield from map(_LINE.__mod__, zip(*columns, strict=True))
         self._raise()
 
     def write_jsonl(self, stream: TextIO) -> None:
@@ -134,6 +173,10 @@ class Replay:
             row = np.arange(len(slots))
             tx, rx = slots["opener"], 1 - slots["opener"]
             packets, octets = _totals(slots, extra)
+            measured = extra["performance"]
+            fins = np.stack([slots["tcp_flags"][row, tx], slots["tcp_flags"][row, rx]], axis=1) & _FIN != 0
+            closed = close_types(measured, fins, self._decoder.latest_ns - slots["last"])
+            closed[slots["proto"] != TCP] = 0
             yield (
                 _addresses(slots["addr"][row, tx]),
                 _addresses(slots["addr"][row, rx]),
@@ -146,6 +189,19 @@ class Replay:
                 packets[row, rx].tolist(),
                 octets[row, tx].tolist(),
                 octets[row, rx].tolist(),
+                *_both(measured["l3_bytes"]),
+                *_both(measured["l4_bytes"]),
+                *_times(measured),
+                _us(measured["rtt_ns"]),
+                *_both(measured["retrans"]),
+                *_both(measured["retrans_opening"]),
+                *_both(measured["retrans_kind"]),
+                *_both(measured["ooo"]),
+                *_both(measured["zero_win"]),
+                measured["syn"].tolist(),
+                measured["synack"].tolist(),
+                measured["fin"].tolist(),
+                [CLOSE_TYPES[end] for end in closed.tolist()],
             )
 
 
@@ -166,7 +222,7 @@ def replay(source: str | Path | Readable, *, max_flows: int = MAX_FLOWS) -> Repl
 
 
 def _replay(stream: Readable, max_flows: int) -> Replay:
-    engine = FlowEngine(FlowTable(capacity=_FIRST_CAPACITY, max_flows=max_flows))
+    engine = FlowEngine(FlowTable(capacity=_FIRST_CAPACITY, max_flows=max_flows, performance=True))
     decoder = CaptureDecoder(engine)
     try:
         read_capture(stream, decoder)
@@ -179,6 +235,24 @@ def _totals(slots: npt.NDArray[Any], extra: npt.NDArray[Any]) -> tuple[npt.NDArr
     """Packets and bytes by side."""
     packets = extra["packets"] + (slots["traffic"] >> np.uint64(BYTES_BITS))
     return packets, extra["bytes"] + (slots["traffic"] & np.uint64(BYTES_MASK))
+
+
+def _times(measured: npt.NDArray[Any]) -> Iterator[list[Any]]:
+    for time in range(len(TIMES)):
+        yield measured["count"][:, time].tolist()
+        yield _us(measured["sum_ns"][:, time])
+        yield _us(measured["max_ns"][:, time])
+
+
+def _us(ns: npt.NDArray[np.uint64]) -> list[float]:
+    us: list[float] = (ns / 1000).tolist()
+    return us
+
+
+def _both(pair: npt.NDArray[Any]) -> list[list[int]]:
+    """A list for each of the two columns."""
+    columns: list[list[int]] = pair.T.tolist()
+    return columns
 
 
 def _addresses(words: npt.NDArray[Any]) -> list[str]:

@@ -25,7 +25,7 @@ def test_a_line_per_flow() -> None:
     out = io.StringIO()
     replay(io.BytesIO(pcap(FRAMES))).write_jsonl(out)
     lines = [json.loads(line) for line in out.getvalue().splitlines()]
-    assert lines[0] == {
+    known = {
         "src": "10.0.0.9",
         "dst": "10.0.0.2",
         "src_port": 40000,
@@ -37,7 +37,16 @@ def test_a_line_per_flow() -> None:
         "packets_rx": 2,
         "bytes_tx": 108,
         "bytes_rx": 113,
+        "l3_bytes_tx": 80,
+        "l3_bytes_rx": 85,
+        "l4_bytes_tx": 0,
+        "l4_bytes_rx": 5,
+        "syn": 1,
+        "synack": 1,
+        "fin": 0,
+        "close_type": "unknown",
     }
+    assert {name: lines[0][name] for name in known} == known
     assert [(line["src"], line["dst"], line["protocol"]) for line in lines[1:]] == [
         ("fd00::1", "fd00:0:0:1::2", "UDP"),
         ("10.0.0.1", "10.0.0.2", 253),

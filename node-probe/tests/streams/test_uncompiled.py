@@ -7,13 +7,15 @@ from pathlib import Path
 import pytest
 
 from weir_probe.capture import pcap, tpacket
-from weir_probe.streams import engine, fragments, hashing, ports, table
+from weir_probe.streams import engine, fragments, hashing, performance, ports, table
 from weir_probe.wire import cursor, packet
 
 TESTS = Path(__file__).parents[1]
 
 
-@pytest.mark.parametrize("module", [cursor, packet, hashing, ports, fragments, table, engine, pcap, tpacket])
+@pytest.mark.parametrize(
+    "module", [cursor, packet, hashing, ports, fragments, performance, table, engine, pcap, tpacket]
+)
 def test_modules_run_as_asked(module: object, uncompiled: bool) -> None:
     assert Path(str(module.__file__)).suffix == (".py" if uncompiled else ".so")  # type: ignore[attr-defined]  # a module
 
@@ -21,7 +23,7 @@ def test_modules_run_as_asked(module: object, uncompiled: bool) -> None:
 def test_the_same_uncompiled(uncompiled: bool) -> None:
     if uncompiled:
         pytest.skip("this is the run without compiled modules")
-    folders = [str(TESTS / name) for name in ("wire", "streams", "replay")]
+    folders = [str(TESTS / name) for name in ("wire", "streams", "replay", "performance")]
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "--uncompiled", "-q", "-p", "no:cacheprovider", *folders],
         cwd=TESTS.parents[1],

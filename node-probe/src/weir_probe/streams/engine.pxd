@@ -10,8 +10,8 @@ cdef unsigned long long _FRAGMENT_TIME_NS, _LIVE, _BYTES_MASK, _ONE_PACKET, _HAL
 cdef int _BYTES_BITS
 cdef Py_ssize_t _HEAD
 cdef Py_ssize_t _NON_IP, _NOT_SELECTED, _DUPLICATE, _MALFORMED, _TABLE_FULL, _FRAGMENTS_FULL
-cdef int _PACKET_NON_IP, _PACKET_MALFORMED, _WHOLE, _FIRST
-cdef unsigned int _TCP, _SYN, _ACK
+cdef int _PACKET_NON_IP, _PACKET_MALFORMED, _WHOLE, _FIRST, _LATER
+cdef unsigned int _TCP, _UDP, _ICMP, _ICMPV6, _FIN, _SYN, _ACK
 
 
 @cython.final
@@ -97,6 +97,10 @@ cdef class FlowEngine:
         unsigned long long serial,
         Py_ssize_t iface,
         bint outgoing,
+    ) noexcept nogil
+    @cython.locals(way=cython.Py_ssize_t, fins=cython.uint)
+    cdef void _measure(
+        self, Py_ssize_t index, Packet p, Py_ssize_t sender, unsigned long long ts_ns
     ) noexcept nogil
     @cython.locals(
         iface_id=cython.ushort,

@@ -31,8 +31,9 @@ _FRAGMENT_TIME_NS = FRAGMENT_TIME_NS
 _NON_IP, _NOT_SELECTED, _DUPLICATE = 0, 1, 2
 _MALFORMED, _TABLE_FULL, _FRAGMENTS_FULL = 3, 4, 6
 _PACKET_NON_IP, _PACKET_MALFORMED = packet.NON_IP, packet.MALFORMED
-_WHOLE, _FIRST = packet.WHOLE, packet.FIRST
-_TCP = protocols.TCP
+_WHOLE, _FIRST, _LATER = packet.WHOLE, packet.FIRST, packet.LATER
+_TCP, _UDP, _ICMP, _ICMPV6 = protocols.TCP, protocols.UDP, protocols.ICMP, protocols.ICMPV6
+_FIN = 0x01
 _SYN, _ACK = 0x02, 0x10
 _HEAD = 4  # the slot's word of ports, protocol, state and interface
 _LIVE = LIVE << 40
@@ -63,6 +64,7 @@ class FlowEngine:
         self.cursor = Cursor()
         self.packet = Packet()
         self.orphan = Packet()
+        self.orphan.fragment = _LATER
         self.selects = ifaces is not None
         self.ifaces = np.zeros(1, IFACE) if ifaces is None else ifaces
         self.iface_id = self.ifaces["id"].data
@@ -147,6 +149,8 @@ class FlowEngine:
             if entry >= 0:
                 if not self.fragments.known[entry] and self.fragments.pending[entry]:
                     word += self.fragments.pending[entry]
+                    p.l3_bytes += self.fragments.l3_bytes[entry]
+                    p.l4_bytes += self.fragments.l4_bytes[entry]
                     serial = self.fragments.serial[entry]
                     first_ns = min(ts_ns, self.fragments.first_ns[entry])
                     last_ns = max(ts_ns, self.fragments.last_ns[entry])
@@ -175,6 +179,8 @@ class FlowEngine:
             self._tell(_DUPLICATE, word)
         else:
             self.fragments.pending[entry] += word
+            self.fragments.l3_bytes[entry] += p.l3_bytes
+            self.fragments.l4_bytes[entry] += p.l4_bytes
             self.fragments.first_ns[entry] = min(ts_ns, self.fragments.first_ns[entry])
             self.fragments.last_ns[entry] = max(ts_ns, self.fragments.last_ns[entry])
             if self.fragments.pending[entry] & _HALF_FULL:
@@ -203,6 +209,8 @@ class FlowEngine:
             self.orphan.dst0 = self.fragments.key[entry, 2]
             self.orphan.dst1 = self.fragments.key[entry, 3]
             self.orphan.protocol = self.fragments.key[entry, 4] >> 32
+            self.orphan.l3_bytes = self.fragments.l3_bytes[entry]
+            self.orphan.l4_bytes = self.fragments.l4_bytes[entry]
             self._account(
                 self.orphan,
                 word,
@@ -241,6 +249,8 @@ class FlowEngine:
         if self.selects and not self._counts_here(index, p, key, sender, word, iface, outgoing):
             return
         self.table.add(index, sender, word)
+        if self.table.measures:
+            self._measure(index, p, sender, last_ns)
         late = first_ns <= self.table.last[index]
         self.table.last[index] = max(self.table.last[index], last_ns)
         if late and self.table.max_flows:  # capture files may be out of order, live ones are not
@@ -299,7 +309,24 @@ class FlowEngine:
         self.table.workload_side[index] = side
         if self.table.max_flows:
             self.table.serial[index] = serial
+        if self.table.measures:
+            self._measure(index, p, sender, last_ns)
         self.table.words[index, _HEAD] = key | _LIVE | iface_id << 48
+
+    def _measure(self, index: int, p: Packet, sender: int, ts_ns: int) -> None:
+        """The packet in the flow's performance; the slot knows its opener, and the flags of the packets before."""
+        way = 0 if sender == self.table.opener[index] else 1
+        self.table.performance.add_bytes(index, way, p.l3_bytes, p.l4_bytes)
+        if p.fragment == _LATER:
+            return
+        if p.protocol == _TCP:
+            if p.complete:
+                fins = self.table.tcp_flags[index, 0] & self.table.tcp_flags[index, 1] & _FIN
+                self.table.performance.observe_tcp(index, p, way, fins != 0, ts_ns)
+        elif p.protocol == _UDP:
+            self.table.performance.observe_udp(index, way, ts_ns)
+        elif (p.protocol == _ICMP or p.protocol == _ICMPV6) and p.complete:  # noqa: PLR1714 -- C comparisons
+            self.table.performance.observe_echo(index, p, way, ts_ns)
 
     def _counts_here(self, index: int, p: Packet, key: int, sender: int, word: int, iface: int, outgoing: bool) -> bool:
         """Whether this interface counts the flow for someone; keeps who asks for it up to date with the plan."""

@@ -10,7 +10,7 @@ cdef class FragmentTable:
     cdef unsigned long long mask
     cdef readonly object entries
     cdef unsigned long long[:, :] key
-    cdef unsigned long long[:] pending, first_ns, last_ns, serial
+    cdef unsigned long long[:] pending, l3_bytes, l4_bytes, first_ns, last_ns, serial
     cdef int[:] iface, next
     cdef unsigned int[:] bucket
     cdef unsigned short[:] src_port, dst_port

@@ -18,6 +18,8 @@ ENTRY: Final = np.dtype(
     [
         ("key", "<u8", (5,)),  # source, destination, id | protocol << 32 (as every fragment says it)
         ("pending", "<u8"),  # packets << 40 | bytes of what waits for the first fragment
+        ("l3_bytes", "<u8"),  # of the same
+        ("l4_bytes", "<u8"),
         ("first_ns", "<u8"),
         ("last_ns", "<u8"),
         ("serial", "<u8"),  # number of the first frame
@@ -48,6 +50,8 @@ class FragmentTable:
         self.entries = np.zeros(size, ENTRY)
         self.key = self.entries["key"].data
         self.pending = self.entries["pending"].data
+        self.l3_bytes = self.entries["l3_bytes"].data
+        self.l4_bytes = self.entries["l4_bytes"].data
         self.first_ns = self.entries["first_ns"].data
         self.last_ns = self.entries["last_ns"].data
         self.serial = self.entries["serial"].data
@@ -90,7 +94,7 @@ class FragmentTable:
         self.key[entry, 2] = dst0
         self.key[entry, 3] = dst1
         self.key[entry, 4] = ident
-        self.pending[entry] = 0
+        self.pending[entry] = self.l3_bytes[entry] = self.l4_bytes[entry] = 0
         self.first_ns[entry] = ts_ns
         self.last_ns[entry] = ts_ns
         self.known[entry] = 0

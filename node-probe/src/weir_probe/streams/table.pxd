@@ -1,8 +1,9 @@
 cimport cython
 
 from weir_probe.streams.hashing cimport KeyHash
+from weir_probe.streams.performance cimport Performance
 
-cdef Py_ssize_t _WAYS, _HEAD, _SLOT_WORDS, _EXTRA_WORDS
+cdef Py_ssize_t _WAYS, _HEAD, _SLOT_WORDS
 cdef unsigned long long _EMPTY, _LIVE, _STATE_MASK, _KEY_MASK, _MATCH_MASK, _WORD_MASK, _HALF_FULL, _BYTES_MASK
 cdef unsigned char _RETIRED
 cdef int _BYTES_BITS
@@ -13,6 +14,9 @@ cdef class FlowTable:
     cdef readonly object slots, extra, archive, archive_extra
     cdef readonly Py_ssize_t capacity, live, archived, max_flows
     cdef KeyHash hash
+    cdef readonly bint measures
+    cdef readonly Performance performance
+    cdef Py_ssize_t extra_size
     cdef unsigned long long hashed, bucket_mask
     cdef unsigned long long[:, ::1] words, extra_words
     cdef unsigned char[:] state, opener, workload_side

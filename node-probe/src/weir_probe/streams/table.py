@@ -14,10 +14,13 @@ import numpy.typing as npt
 
 from weir_probe.streams.hashing import KeyHash
 from weir_probe.streams.layout import BYTES_BITS, BYTES_MASK, EMPTY, LIVE, RETIRED, SLOT, WAYS
+from weir_probe.streams.performance import PERFORMANCE, Performance
 
 #: What a growing table knows of a flow besides its slot: the number of the frame it starts with, and the packets and
 #: bytes of each side that its traffic words have no more room for.
 EXTRA: Final = np.dtype([("serial", "<u8"), ("packets", "<u8", (2,)), ("bytes", "<u8", (2,))])
+#: The same where the performance of flows is asked for.
+EXTRA_PERFORMANCE: Final = np.dtype([*EXTRA.descr, ("performance", PERFORMANCE)])
 CAPACITY: Final = 65_536
 
 _WAYS = WAYS
@@ -29,7 +32,7 @@ _KEY_MASK = (1 << 40) - 1  # ports and protocol
 _MATCH_MASK = (1 << 48) - 1  # and the state
 _WORD_MASK = (1 << 64) - 1
 _HALF_FULL = 1 << 63 | 1 << 39  # of a traffic word: packets, bytes
-_SLOT_WORDS, _EXTRA_WORDS = SLOT.itemsize // 8, EXTRA.itemsize // 8
+_SLOT_WORDS = SLOT.itemsize // 8
 _BYTES_BITS = BYTES_BITS
 _BYTES_MASK = BYTES_MASK
 _CHUNK = 65_536
@@ -44,16 +47,20 @@ class FlowTable:
         *,
         capacity: int = CAPACITY,
         max_flows: int = 0,
+        performance: bool = False,
         seed: int | None = None,
     ) -> None:
         """Over `slots` (layout.SLOT, in shared memory perhaps), or over own memory of `capacity` slots; a power of two.
 
-        `max_flows` > 0: own memory that grows until it holds so many flows, live and retired.
+        `max_flows` > 0: own memory that grows until it holds so many flows, live and retired. `performance`: a growing
+        table has a row of PERFORMANCE for every flow.
         """
         if slots is None:
             slots = np.zeros(capacity, SLOT)
         elif max_flows:
             raise ValueError("a table over given slots cannot grow: leave max_flows out")
+        if performance and not max_flows:
+            raise ValueError("performance: only a growing table holds it: give max_flows")
         if slots.size < 2 * WAYS or slots.size & (slots.size - 1):
             raise ValueError(f"slots: {slots.size} is no power of two of at least {2 * WAYS}")
         self.hash = KeyHash(seed)
@@ -62,8 +69,12 @@ class FlowTable:
         self.live = 0  # kept by a growing table only: others empty the slots of a fixed one
         self.archived = 0
         self.archive = np.zeros(0, SLOT)
-        self.archive_extra = np.zeros(0, EXTRA)
-        self._use(slots.reshape(-1), np.zeros(slots.size if max_flows else 0, EXTRA))
+        kind = EXTRA_PERFORMANCE if performance else EXTRA
+        self.extra_size = kind.itemsize // 8
+        self.archive_extra = np.zeros(0, kind)
+        self.measures = performance
+        self.performance = Performance(np.zeros(0, PERFORMANCE))
+        self._use(slots.reshape(-1), np.zeros(slots.size if max_flows else 0, kind))
 
     def _use(self, slots: npt.NDArray[Any], extra: npt.NDArray[Any]) -> None:
         self.slots = slots
@@ -84,10 +95,12 @@ class FlowTable:
         self.tcp_flags = slots["tcp_flags"].data
         self.opener = slots["opener"].data
         self.workload_side = slots["workload_side"].data
-        self.extra_words = extra.view(np.uint64).reshape(len(extra), _EXTRA_WORDS).data
+        self.extra_words = extra.view(np.uint64).reshape(len(extra), self.extra_size).data
         self.serial = extra["serial"].data
         self.more_packets = extra["packets"].data
         self.more_bytes = extra["bytes"].data
+        if self.measures:
+            self.performance.use(extra["performance"])
 
     def find(self, low0: int, low1: int, high0: int, high1: int, key: int) -> int:
         """The live slot of a flow: addresses of side 0 and side 1, ports and protocol as the head word has them."""
@@ -156,7 +169,7 @@ class FlowTable:
                 if index >= 0:
                     for word in range(_SLOT_WORDS):
                         self.words[index, word] = self.words[resident, word]
-                    for word in range(_EXTRA_WORDS):
+                    for word in range(self.extra_size):
                         self.extra_words[index, word] = self.extra_words[resident, word]
                     self.hashed = wanted
                     return resident
@@ -199,7 +212,7 @@ class FlowTable:
         capacity = self.capacity * 2
         while capacity <= 4 * self.max_flows + CAPACITY:
             try:
-                slots, extra = np.zeros(capacity, SLOT), np.zeros(capacity, EXTRA)
+                slots, extra = np.zeros(capacity, SLOT), np.zeros(capacity, self.extra.dtype)
             except MemoryError:
                 return False
             if self._move(slots, extra):
@@ -223,7 +236,7 @@ class FlowTable:
                 break
             for word in range(_SLOT_WORDS):
                 self.words[room, word] = words[index, word]
-            for word in range(_EXTRA_WORDS):
+            for word in range(self.extra_size):
                 self.extra_words[room, word] = extra_words[index, word]
         self.hashed = wanted
         return self.slots is slots
@@ -233,7 +246,7 @@ class FlowTable:
             try:
                 more = max(1024, self.archived)
                 self.archive = np.concatenate([self.archive, np.zeros(more, SLOT)])
-                self.archive_extra = np.concatenate([self.archive_extra, np.zeros(more, EXTRA)])
+                self.archive_extra = np.concatenate([self.archive_extra, np.zeros(more, self.extra.dtype)])
             except MemoryError:
                 return False  # the flow stays in its slot, retired
         self.archive[self.archived] = self.slots[index]
@@ -252,7 +265,7 @@ class FlowTable:
         for start in range(0, len(rows), _CHUNK):
             chunk = rows[start : start + _CHUNK]
             live = chunk >= 0
-            slots, extra = np.zeros(len(chunk), SLOT), np.zeros(len(chunk), EXTRA)
+            slots, extra = np.zeros(len(chunk), SLOT), np.zeros(len(chunk), self.extra.dtype)
             slots[live], extra[live] = self.slots[chunk[live]], self.extra[chunk[live]]
             slots[~live], extra[~live] = self.archive[-1 - chunk[~live]], self.archive_extra[-1 - chunk[~live]]
             yield slots, extra

@@ -27,6 +27,9 @@ cdef class Packet:
     cdef public int fragment
     cdef public unsigned int fragment_id, fragment_protocol
     cdef Py_ssize_t network
+    cdef public unsigned long long l3_bytes, l4_bytes
+    cdef public bint complete
+    cdef public unsigned int seq, ack, window, payload
 
     @cython.locals(ethertype=cython.uint)
     cpdef int parse(self, Cursor cursor, Py_ssize_t start, Py_ssize_t length, int link) noexcept nogil
@@ -40,5 +43,7 @@ cdef class Packet:
     cdef int _ipv4(self, Cursor cursor, Py_ssize_t at, Py_ssize_t frame_end) noexcept nogil
     @cython.locals(payload=cython.Py_ssize_t, end=cython.Py_ssize_t, extension=cython.ulonglong, place=cython.uint, _=cython.int)
     cdef int _ipv6(self, Cursor cursor, Py_ssize_t at, Py_ssize_t frame_end) noexcept nogil
+    cdef void _later(self, unsigned long long size) noexcept nogil
+    cdef void _echo(self, Cursor cursor, Py_ssize_t at, Py_ssize_t room, unsigned int request) noexcept nogil
     @cython.locals(room=cython.Py_ssize_t)
     cdef void _transport(self, Cursor cursor, Py_ssize_t at, Py_ssize_t end) noexcept nogil

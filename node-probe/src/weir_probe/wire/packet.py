@@ -65,6 +65,12 @@ class Packet:
         self.fragment_id = 0
         self.fragment_protocol = 0
         self.network = 0
+        #: Of the IP packet (a fragment: of itself), and of the data that TCP or UDP carries in it.
+        self.l3_bytes = self.l4_bytes = 0
+        #: The TCP header, or the ICMP echo header (`seq`: identifier << 16 | sequence number), was read whole.
+        self.complete = False
+        self.seq = self.ack = self.window = 0
+        self.payload = 0  # bytes of a TCP segment
 
     def parse(self, cursor: Cursor, start: int, length: int, link: int) -> int:
         """Read the frame of `length` bytes at `start`, captured up to the cursor's end: IP, NON_IP or MALFORMED.
@@ -73,7 +79,8 @@ class Packet:
         """
         self.src_port = self.dst_port = 0
         self.tcp_flags = 0
-        self.answers = False
+        self.answers = self.complete = False
+        self.l4_bytes = 0
         self.fragment = _WHOLE
         ethertype = self._link(cursor, start, link)
         if ethertype == _TYPE_IPV4:
@@ -142,11 +149,13 @@ class Packet:
             total = frame_end - at
         if cursor.cut or first >> 4 != 4 or header < 20 or total < header or at + header > frame_end:
             return _MALFORMED
+        self.l3_bytes = total
         if place & 0x3FFF:  # RFC 791 §3.1: more fragments, or an offset
             self.fragment = _LATER if place & 0x1FFF else _FIRST
             self.fragment_id = cursor.u16le(at + 4)
             self.fragment_protocol = self.protocol
             if self.fragment == _LATER:
+                self._later(total - header)
                 return _IP
         self._transport(cursor, at + header, at + total)
         return _IP
@@ -164,6 +173,7 @@ class Packet:
         end = at + payload
         if end > frame_end or not payload:  # 0: a jumbogram (RFC 2675), as BIG TCP makes them
             end = frame_end
+        self.l3_bytes = end - at + 40
         for _ in range(_MAX_EXTENSIONS):
             extension = self.protocol
             if not _is_extension(extension):
@@ -178,6 +188,7 @@ class Packet:
                     self.fragment_id = cursor.u32le(at + 4)
                     self.fragment_protocol = self.protocol
                     if self.fragment == _LATER:
+                        self._later(end - at - 8)
                         return _IP
                 at += 8
             elif extension == _AH:
@@ -188,18 +199,38 @@ class Packet:
             self._transport(cursor, at, end)
         return _IP
 
+    def _later(self, size: int) -> None:
+        """A later fragment is all data."""
+        if self.fragment_protocol in (_TCP, _UDP):
+            self.l4_bytes = size
+
     def _transport(self, cursor: Cursor, at: int, end: int) -> None:
-        """Ports, TCP flags, ICMP type; a header cut short leaves them 0."""
+        """Ports, the TCP and the ICMP echo header; what is cut short stays 0."""
         room = min(end, cursor.end) - at
         if has_ports(self.protocol):
             if room < 4:
                 return
             self.src_port = cursor.u16(at)
             self.dst_port = cursor.u16(at + 2)
-            if self.protocol == _TCP and room >= 14:
+            if self.protocol == _UDP:
+                self.l4_bytes = max(0, end - at - 8)
+            elif self.protocol == _TCP and room >= 14:
                 self.tcp_flags = cursor.u8(at + 13)
                 self.answers = self.tcp_flags & _SYN_ACK == _SYN_ACK
+                self.payload = self.l4_bytes = max(0, end - at - (cursor.u8(at + 12) >> 4) * 4)
+                if room >= 16:
+                    self.complete = True
+                    self.seq = cursor.u32(at + 4)
+                    self.ack = cursor.u32(at + 8)
+                    self.window = cursor.u16(at + 14)
         elif self.protocol == _ICMP:
             self.answers = room >= 1 and cursor.u8(at) == 0  # echo reply (RFC 792)
+            self._echo(cursor, at, room, 8)
         elif self.protocol == _ICMPV6:
             self.answers = room >= 1 and cursor.u8(at) == 129  # echo reply (RFC 4443 §4.2)
+            self._echo(cursor, at, room, 128)
+
+    def _echo(self, cursor: Cursor, at: int, room: int, request: int) -> None:
+        if room >= 8 and (self.answers or cursor.u8(at) == request):
+            self.complete = True
+            self.seq = cursor.u32(at + 4)
