@@ -6,20 +6,28 @@ from pathlib import Path
 import pytest
 
 from kube.control_plane import ControlPlane
-from operator_process import OperatorProcess, leading_operator
+from operator_process import OperatorProcess, Shop, leading_operator
 from probe_process import Site
 
 
 @pytest.fixture(scope="module")
-def site_operator(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OperatorProcess]:
-    with leading_operator(control_plane, tmp_path_factory.mktemp("operator")) as operator:
-        yield operator
+def operator(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OperatorProcess]:
+    """An operator that leads, and whose rights suffice for all that a module's tests make it do."""
+    with leading_operator(control_plane, tmp_path_factory.mktemp("operator")) as running:
+        yield running
 
 
 @pytest.fixture
-def bare_site(control_plane: ControlPlane, site_operator: OperatorProcess, tmp_path: Path) -> Iterator[Site]:
+def shop(control_plane: ControlPlane, operator: OperatorProcess) -> Iterator[Shop]:
+    """A namespace with pods on nodes of its own; the test plays the probes' part."""
+    with Shop(control_plane, operator) as made:
+        yield made
+
+
+@pytest.fixture
+def bare_site(control_plane: ControlPlane, operator: OperatorProcess, tmp_path: Path) -> Iterator[Site]:
     """Nodes whose probes the test starts itself."""
-    with Site(control_plane, site_operator, tmp_path) as there:
+    with Site(control_plane, operator, tmp_path) as there:
         yield there
 
 

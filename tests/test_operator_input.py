@@ -1,31 +1,16 @@
 """Input that is bad or not supported: an error that names the field, at admission or as a condition."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from kube.control_plane import ControlPlane, KubectlError
-from operator_process import CHECKOUT, OperatorProcess, Shop, conditions, leading_operator
+from kube.control_plane import KubectlError
+from operator_process import CHECKOUT, Shop, conditions
 
 pytestmark = pytest.mark.kube
-
-
-@pytest.fixture(scope="module")
-def operator(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OperatorProcess]:
-    """An operator that leads, and whose rights suffice for all that these tests make it do."""
-    with leading_operator(control_plane, tmp_path_factory.mktemp("operator")) as running:
-        yield running
-        assert "Forbidden" not in running.log()
-
-
-@pytest.fixture
-def shop(control_plane: ControlPlane, operator: OperatorProcess) -> Iterator[Shop]:
-    with Shop(control_plane, operator) as made:
-        yield made
 
 
 @pytest.mark.parametrize(

@@ -1,28 +1,12 @@
 """Plans against a real API server: which node is told to observe what."""
 
 import json
-from collections.abc import Iterator
 
 import pytest
 
-from kube.control_plane import ControlPlane
-from operator_process import CHECKOUT, OperatorProcess, Shop, leading_operator
+from operator_process import CHECKOUT, Shop
 
 pytestmark = pytest.mark.kube
-
-
-@pytest.fixture(scope="module")
-def operator(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OperatorProcess]:
-    """An operator that leads, and whose rights suffice for all that these tests make it do."""
-    with leading_operator(control_plane, tmp_path_factory.mktemp("operator")) as running:
-        yield running
-        assert "Forbidden" not in running.log()
-
-
-@pytest.fixture
-def shop(control_plane: ControlPlane, operator: OperatorProcess) -> Iterator[Shop]:
-    with Shop(control_plane, operator) as made:
-        yield made
 
 
 def test_an_observation_becomes_plans_on_the_right_nodes(shop: Shop) -> None:

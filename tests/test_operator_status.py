@@ -1,29 +1,13 @@
 """Status, Events and metrics against a real API server; the probes' part is played by writing their reports."""
 
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
 import pytest
 
-from kube.control_plane import ControlPlane
-from operator_process import CHECKOUT, OperatorProcess, Shop, conditions, leading_operator
+from operator_process import CHECKOUT, OperatorProcess, Shop, conditions
 
 pytestmark = pytest.mark.kube
-
-
-@pytest.fixture(scope="module")
-def operator(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OperatorProcess]:
-    """An operator that leads, and whose rights suffice for all that these tests make it do."""
-    with leading_operator(control_plane, tmp_path_factory.mktemp("operator")) as running:
-        yield running
-        assert "Forbidden" not in running.log()
-
-
-@pytest.fixture
-def shop(control_plane: ControlPlane, operator: OperatorProcess) -> Iterator[Shop]:
-    with Shop(control_plane, operator) as made:
-        yield made
 
 
 def test_reports_become_status_columns_and_metrics(shop: Shop) -> None:

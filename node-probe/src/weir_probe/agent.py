@@ -128,8 +128,8 @@ class Agent:
             timeouts=settings.timeouts,
             window_ticks=max(1, round(settings.window_s / settings.tick_s)),
             live_rows=settings.live_flows,
+            sink=sink,
         )
-        self._harvest.sink = sink
         self._cost = KernelCost(self._capture)
         self._volumes = PeerVolumes()
         self._cpu = (time.monotonic(), time.process_time())

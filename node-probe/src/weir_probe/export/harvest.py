@@ -38,14 +38,22 @@ class Harvest:
     """Everything that is counted on this node. For one thread; who reads it elsewhere holds the agent's lock."""
 
     def __init__(
-        self, capture: Capture, names: Names, *, node: str, timeouts: Timeouts, window_ticks: int, live_rows: int
+        self,
+        capture: Capture,
+        names: Names,
+        *,
+        node: str,
+        timeouts: Timeouts,
+        window_ticks: int,
+        live_rows: int,
+        sink: Queued | None,
     ) -> None:
         self.names = names
         self.live: list[LiveFlow] = []
         self.rows = 0  # flows in the table after the last tick
         self.ticked = time.monotonic()
         self.tick_seconds = 0.0
-        self.sink: Queued | None = None
+        self._sink = sink
         self._capture = capture
         self._node = node
         self._timeouts = timeouts
@@ -130,7 +138,7 @@ class Harvest:
         )
         self._aggregator.consume(count)
         written = self._recorder.consume(count, clock.monotonic_ns)
-        if written and self.sink is not None:
+        if written and self._sink is not None:
             block = records.block(
                 self._recorder.records[:written],
                 self._capture.slots,
@@ -140,7 +148,7 @@ class Harvest:
                 observations=self._observations,
                 names=self.names.moment(),
             )
-            self.sink.write(block)
+            self._sink.write(block)
         if self._live_rows and now - self.ticked > 0.1:
             self.live = busiest(
                 self._capture.slots,
