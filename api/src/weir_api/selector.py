@@ -83,12 +83,28 @@ class Direction(StrEnum):
 
 
 class Peers(Model):
-    """Who is at the other end. At least one of the fields must match."""
+    """Who is at the other end: a pod that podSelector or workloads name, or an address in cidrs."""
 
+    model_config = rules(
+        (
+            "has(self.podSelector) || has(self.workloads) || has(self.namespaces) || has(self.cidrs)",
+            "at least one of podSelector, workloads, namespaces and cidrs must be given",
+        )
+    )
+    namespaces: list[DnsName] | None = Field(
+        None,
+        min_length=1,
+        max_length=64,
+        description="Where podSelector and workloads look, instead of the observation's own namespace; "
+        "alone: every pod of these namespaces.",
+    )
     pod_selector: LabelSelector | None = Field(None, description="Pods by label.")
-    namespaces: list[DnsName] | None = Field(None, max_length=64, description="Namespaces by name.")
-    workloads: list[WorkloadReference] | None = Field(None, max_length=64, description="Workloads by name.")
-    cidrs: list[Annotated[str, Field(max_length=49)]] | None = Field(None, max_length=64, description="Address ranges.")
+    workloads: list[WorkloadReference] | None = Field(
+        None, min_length=1, max_length=64, description="Workloads by kind and name."
+    )
+    cidrs: list[Annotated[str, Field(max_length=49)]] | None = Field(
+        None, min_length=1, max_length=64, description="Address ranges, as 10.0.0.0/8 or 2001:db8::/32."
+    )
 
 
 class Selector(Model):
