@@ -66,9 +66,14 @@ FLOW_OBSERVATIONS: Final = Resource("weir.dev", "v1alpha1", "flowobservations", 
 L7_PROTOCOLS: Final = Resource("weir.dev", "v1alpha1", "l7protocols", "L7Protocol")
 NODE_PROBES: Final = Resource("weir.dev", "v1alpha1", "nodeprobes", "NodeProbe")
 PODS: Final = Resource("", "v1", "pods", "Pod")
+SERVICES: Final = Resource("", "v1", "services", "Service")
 NODES: Final = Resource("", "v1", "nodes", "Node")
 NAMESPACES: Final = Resource("", "v1", "namespaces", "Namespace")
 LEASES: Final = Resource("coordination.k8s.io", "v1", "leases", "Lease")
+TOKEN_REVIEWS: Final = Resource("authentication.k8s.io", "v1", "tokenreviews", "TokenReview")
+SUBJECT_ACCESS_REVIEWS: Final = Resource("authorization.k8s.io", "v1", "subjectaccessreviews", "SubjectAccessReview")
+SECRETS: Final = Resource("", "v1", "secrets", "Secret")
+CONFIG_MAPS: Final = Resource("", "v1", "configmaps", "ConfigMap")
 EVENTS: Final = Resource("events.k8s.io", "v1", "events", "Event")
 
 
