@@ -1,18 +1,18 @@
 """A client of the identity feed, as simple as one can be: it keeps what it was told."""
 
 import contextlib
-import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import websocket
 
+from identity_told import Told
 from kube.control_plane import ControlPlane
 from operator_process import NAMESPACE, ROOT, OperatorProcess
-from weir_api.feed import AUDIENCE, PATH, Identity, Interest, News
+from weir_api.feed import AUDIENCE, PATH, Interest, News
 
 NAME = f"weir-identity.{NAMESPACE}.svc"
 
@@ -41,14 +41,12 @@ def trust(plane: ControlPlane, folder: Path) -> Path:
     return file
 
 
-class FeedClient:
+class FeedClient(Told):
     """One connection. Raises websocket.WebSocketBadStatusException with the answer where it is not let in."""
 
     def __init__(self, operator: OperatorProcess, ca: Path, token: str, **headers: str) -> None:
         given = {"Authorization": f"Bearer {token}"} if token else {}
-        self.answers: dict[str, Identity | None] = {}
-        self.peers: dict[str, set[str]] = {}
-        self.version = ""
+        super().__init__()
         self.received = 0
         self.messages: list[News] = []
         self.socket = websocket.create_connection(
@@ -77,18 +75,8 @@ class FeedClient:
         self.received += len(data)
         news = News.model_validate_json(data)
         self.messages.append(news)
-        self._take(news)
+        self.take(news)
         return news
-
-    def _take(self, news: News) -> None:
-        self.version = news.version
-        for identity in news.identities:
-            for address in identity.addresses:
-                self.answers[address] = identity
-        self.answers.update(dict.fromkeys(news.nobody))
-        for change in news.peers:
-            held = set() if change.replace else self.peers[change.id]
-            self.peers[change.id] = (held | set(change.add)) - set(change.remove)
 
     def until(self, check: Callable[[], object], timeout_s: float = 30) -> None:
         """Read until something holds. Raises TimeoutError with what is known."""
@@ -98,13 +86,6 @@ class FeedClient:
                 assert self.read(0.5) is not None, f"the operator closed: {self.closed}"
             if time.monotonic() > deadline:
                 raise TimeoutError(f"answers {self.answers}, peers {self.peers}")
-
-    def name(self, address: str) -> str:
-        """Who has an address as Kind/namespace/name; "nobody", or "unknown" where it was not told."""
-        if address not in self.answers:
-            return "unknown"
-        identity = self.answers[address]
-        return f"{identity.kind.value}/{identity.namespace}/{identity.name}" if identity else "nobody"
 
     def until_named(self, **expected: str) -> None:
         """Read until addresses have these names."""
@@ -140,13 +121,3 @@ def service(
         },
     )
     return made["spec"]["clusterIP"], made
-
-
-def addresses(prefix: str, count: int) -> Iterable[str]:
-    """Addresses of a /16."""
-    return (f"{prefix}.{number // 250}.{number % 250 + 1}" for number in range(count))
-
-
-def to_json(value: object) -> str:
-    """Compact JSON."""
-    return json.dumps(value, separators=(",", ":"))

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from itertools import islice
 from typing import Final
 
-from weir_api.feed import MAX_ADDRESSES, MAX_SELECTORS, Interest, PeerSelector
+from weir_api.feed import MAX_ADDRESSES, MAX_BATCH, MAX_SELECTORS, Interest, PeerSelector
 from weir_operator.identity.directory import Directory, json_text
 from weir_operator.identity.index import canonical
 from weir_operator.identity.peers import Group
@@ -33,6 +33,8 @@ class Session:
         self._changes: dict[str, str] = {}
         #: Everything asked for has been told up to here; empty where not even that is so.
         self._version = ""
+        #: The client resumes, and has not sent all that it knows yet.
+        self._resuming = False
 
     def hear(self, interest: Interest) -> None:
         """Add and remove. Raises RefusedError; the session is to be closed then."""
@@ -50,13 +52,15 @@ class Session:
             self._join(selector)
         if known is not None and not self._version:
             self._version = str(known)
+        # should the connection break between two full messages, the second's addresses are as old as they were
+        self._resuming = known is not None and len(interest.add) == MAX_BATCH
         if self._unanswered or self._changes:
             self._on_news()
 
     def tell(self, refresh: bool = False) -> str | None:
         """The next News as JSON; None where there is none. With `refresh`, one of a new version alone, too."""
-        stale = self._version != str(self._directory.version)
-        if not self._unanswered and not self._changes and not (refresh and stale):
+        newer = not self._resuming and self._version != str(self._directory.version)
+        if not self._unanswered and not self._changes and not (refresh and newer):
             return None
         batch = list(islice(self._unanswered, ANSWERS))
         identities: dict[str, None] = {}
@@ -71,7 +75,7 @@ class Session:
         peers = [self._peer_change(name, change) for name, change in self._changes.items()]
         self._changes.clear()
         # what was distributed is all in this message or in those before it, unless there is more to answer
-        if not self._unanswered:
+        if not self._unanswered and not self._resuming:
             self._version = str(self._directory.version)
         parts = [f'"version":{json_text(self._version)}']
         if identities:
