@@ -1,15 +1,13 @@
-"""Finds the interfaces that a pod's packets pass: the host's end of its veths, or else those inside the pod."""
+"""Finds the interfaces that a pod's packets pass: the host's end of its veths, and inside the pod those without one."""
 
 import logging
-from collections.abc import Iterable
-from dataclasses import dataclass
-
-from pyroute2 import IPRoute
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
 
 from weir_probe.capture.model import HOST, CaptureError, Interface, NetNs
 from weir_probe.capture.tc import in_netns
 from weir_probe.plan import netns
-from weir_probe.plan.links import Links, raw_ip
+from weir_probe.plan.links import FALLBACK_TUNNELS, Inner, Links, inner_links, ways_out
 from weir_probe.plan.pods import LocalPod
 
 log = logging.getLogger(__name__)
@@ -38,6 +36,17 @@ class _Known:
     path: str
     inode: int
     nsid: int | None = None
+    names: frozenset[str] = frozenset()  # its interfaces when they were looked for
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Where pods, by uid, are to be watched; of those that cannot be, why not; of those that are watched, what of them
+    is not."""
+
+    places: dict[str, tuple[Place, ...]] = field(default_factory=dict)
+    problems: dict[str, str] = field(default_factory=dict)
+    unwatched: dict[str, str] = field(default_factory=dict)
 
 
 class Interfaces:
@@ -49,34 +58,44 @@ class Interfaces:
         # numbers of namespaces that are watched from inside; those of a capture that was taken over stay as they are
         self._numbers = {netns.inode(i.netns.path): i.netns.number for i in adopted if i.netns.number}
 
-    def find(self, pods: Iterable[LocalPod]) -> tuple[dict[str, tuple[Place, ...]], dict[str, str]]:
-        """Places by pod uid, and for each pod without any, why not."""
+    def find(self, pods: Iterable[LocalPod]) -> Found:
+        """The places of these pods."""
         wanted = {pod.uid: pod for pod in pods}
         self._locate(wanted)
         by_nsid = self._links.by_nsid()
-        places: dict[str, tuple[Place, ...]] = {}
-        problems: dict[str, str] = {}
+        result = Found()
         for uid in wanted:
             known = self._known.get(uid)
             if known is None:
-                problems[uid] = "no process of it was found, so neither its network namespace"
+                result.problems[uid] = "no process of it was found, so neither its network namespace"
                 continue
             if known.nsid is None:
                 known.nsid = self._links.nsid(known.path)
-            found = tuple(
-                Place(HOST, link.ifindex, link.name, pod_side=False, raw_ip=link.raw_ip)
-                for link in (by_nsid.get(known.nsid, []) if known.nsid is not None else [])
-            )
+            outside = by_nsid.get(known.nsid, []) if known.nsid is not None else []
+            places = [Place(HOST, link.ifindex, link.name, pod_side=False, raw_ip=link.raw_ip) for link in outside]
+            refused = ""
             try:
-                found = found or self._inside(known)
+                known.names = netns.interfaces(known.path)
+                if len(known.names - FALLBACK_TUNNELS) > len(outside):
+                    places += self._inside(known, {link.peer_ifindex for link in outside if link.peer_ifindex})
             except (CaptureError, OSError) as error:
-                problems[uid] = f"no host side of its interfaces, and {error}"
-                continue
-            if found:
-                places[uid] = found
-            else:
-                problems[uid] = "its network namespace has no interface yet"
-        return places, problems
+                refused = str(error)
+            if places:
+                result.places[uid] = tuple(places)
+            if refused and places:
+                result.unwatched[uid] = (
+                    f"{len(places)} of its {len(known.names - FALLBACK_TUNNELS)} interfaces have an end on the node; "
+                    f"what passes the others alone is not counted: {refused}"
+                )
+            elif refused:
+                result.problems[uid] = f"no host side of its interfaces, and {refused}"
+            elif not places:
+                result.problems[uid] = "its network namespace has no interface yet"
+        return result
+
+    def outdated(self) -> bool:
+        """Whether a pod has other interfaces than when it was looked at: inside it, no event tells."""
+        return any(known.names != _names(known.path) for known in self._known.values())
 
     def _locate(self, wanted: dict[str, LocalPod]) -> None:
         """Keep what still holds, look for the rest in one pass."""
@@ -94,18 +113,19 @@ class Interfaces:
             if number:
                 self._known[uid] = _Known(path, number)
 
-    def _inside(self, known: _Known) -> tuple[Place, ...]:
-        """The interfaces inside a pod that has no host side: ipvlan, macvlan, a device moved into it."""
-
-        def read() -> list[tuple[int, str, bool]]:
-            with IPRoute() as netlink:
-                return [
-                    (message["index"], message.get_attr("IFLA_IFNAME"), raw_ip(message))
-                    for message in netlink.get_links()
-                    if message.get_attr("IFLA_IFNAME") != "lo"
-                ]
-
-        if known.inode not in self._numbers:
+    def _inside(self, known: _Known, watched_outside: Collection[int]) -> list[Place]:
+        """The interfaces inside a pod that have no host side: ipvlan, macvlan, a device moved into it."""
+        found: list[Inner] = ways_out(in_netns(NetNs(path=known.path), inner_links), watched_outside)
+        if found and known.inode not in self._numbers:
             self._numbers[known.inode] = max(self._numbers.values(), default=0) + 1
-        space = NetNs(self._numbers[known.inode], known.path)
-        return tuple(Place(space, index, name, pod_side=True, raw_ip=raw) for index, name, raw in in_netns(space, read))
+        return [
+            Place(NetNs(self._numbers[known.inode], known.path), link.ifindex, link.name, True, link.raw_ip)
+            for link in found
+        ]
+
+
+def _names(path: str) -> frozenset[str]:
+    try:
+        return netns.interfaces(path)
+    except CaptureError:
+        return frozenset()

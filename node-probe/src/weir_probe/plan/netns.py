@@ -10,6 +10,10 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Final
 
+from weir_probe.capture.model import InterfaceGone, NetNs
+from weir_probe.capture.tc import in_netns
+
+_OWN: Final = Path("/proc/thread-self/net/dev")
 _POD: Final = re.compile(r"pod([0-9a-f]{8}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{12})")
 
 
@@ -40,6 +44,21 @@ def find(uids: Collection[str], proc: Path = Path("/proc")) -> dict[str, str]:
             if not wanted:
                 break
     return found
+
+
+def interfaces(path: str) -> frozenset[str]:
+    """The names of the interfaces in the network namespace at `path`, but for `lo`; none where it is gone.
+
+    /proc/PID/net shows them without entering; a namespace that has only a name must be entered. Raises CaptureError
+    where that is not allowed.
+    """
+    beside = Path(path).parent.parent / "net/dev"  # of /proc/PID/ns/net
+    try:
+        text = beside.read_text() if path.endswith("/ns/net") else in_netns(NetNs(path=path), _OWN.read_text)
+    except (OSError, InterfaceGone):
+        return frozenset()
+    rows = text.splitlines()[2:]
+    return frozenset(row.partition(":")[0].strip() for row in rows) - {"lo"}
 
 
 def inode(path: str) -> int:
