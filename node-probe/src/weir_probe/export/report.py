@@ -155,8 +155,10 @@ def _conditions(s: Situation) -> list[Condition]:
         capturing = (False, "NoCapture", f"no rung of the capture ladder works here: {why}")
     elif s.hooks:
         capturing = (True, "Attached", f"{len({h.interface.key for h in s.hooks})} interfaces by {s.rung}")
+    elif any(m.matched_pods > m.host_network_pods for _, m in s.observations):
+        capturing = (False, "NothingAttached", "the plan selects pods of this node, and none could be attached")
     else:
-        capturing = (False, "NothingSelected", "the plan selects no pod of this node")
+        capturing = (False, "NothingSelected", "the plan selects no pod of this node that has a network of its own")
     behind = [
         f"{o.namespace}/{o.name}" for o, m in s.observations if m.attached_pods + m.host_network_pods < m.matched_pods
     ]

@@ -61,13 +61,17 @@ class Interfaces:
     def find(self, pods: Iterable[LocalPod]) -> Found:
         """The places of these pods."""
         wanted = {pod.uid: pod for pod in pods}
-        self._locate(wanted)
+        hidden = self._locate(wanted)
         by_nsid = self._links.by_nsid()
         result = Found()
         for uid in wanted:
             known = self._known.get(uid)
             if known is None:
-                result.problems[uid] = "no process of it was found, so neither its network namespace"
+                unreadable = (
+                    "a process of it was found, but its network namespace is not shown (CAP_SYS_PTRACE, AppArmor)"
+                )
+                nowhere = "no process of it was found, so neither its network namespace"
+                result.problems[uid] = unreadable if uid in hidden else nowhere
                 continue
             if known.nsid is None:
                 known.nsid = self._links.nsid(known.path)
@@ -97,8 +101,9 @@ class Interfaces:
         """Whether a pod has other interfaces than when it was looked at: inside it, no event tells."""
         return any(known.names != _names(known.path) for known in self._known.values())
 
-    def _locate(self, wanted: dict[str, LocalPod]) -> None:
-        """Keep what still holds, look for the rest in one pass."""
+    def _locate(self, wanted: dict[str, LocalPod]) -> set[str]:
+        """Keep what still holds, look for the rest in one pass. Returns the pods whose namespace we may not see."""
+        hidden: set[str] = set()
         for uid in list(self._known):
             known = self._known[uid]
             if uid not in wanted:
@@ -112,6 +117,9 @@ class Interfaces:
             number = netns.inode(path)
             if number:
                 self._known[uid] = _Known(path, number)
+            elif netns.is_hidden(path):
+                hidden.add(uid)
+        return hidden
 
     def _inside(self, known: _Known, watched_outside: Collection[int]) -> list[Place]:
         """The interfaces inside a pod that have no host side: ipvlan, macvlan, a device moved into it."""

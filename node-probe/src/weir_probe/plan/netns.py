@@ -62,8 +62,19 @@ def interfaces(path: str) -> frozenset[str]:
 
 
 def inode(path: str) -> int:
-    """The number of a network namespace, or 0 where the path leads to none (any more)."""
+    """The number of a network namespace, or 0 where the path leads to none (any more), or to one that is not shown."""
     try:
         return Path(path).stat().st_ino
     except OSError:
         return 0
+
+
+def is_hidden(path: str) -> bool:
+    """Whether there is a process at the path, but not one that we may look at (PTRACE_MODE_READ, ptrace(2))."""
+    try:
+        Path(path).stat()
+    except PermissionError:
+        return True
+    except OSError:
+        pass
+    return False
