@@ -1,8 +1,10 @@
 """Pods without an end on the node's side (macvlan, ipvlan, a tunnel device) are watched from inside, or reported."""
 
+import platform
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 
@@ -113,3 +115,63 @@ def test_the_rest_of_a_pod_that_is_watched_in_part_is_reported(bare_site: Site) 
     (message,) = site.plane.wait(reported, 20, "the second interface to be reported")
     assert "1 of its 2 interfaces have an end on the node" in message
     site.wait("Ready", ("True", "Ready"))
+
+
+#: Takes what comes from one pod straight into another, past that one's end on the node, as Cilium's eBPF routing does.
+_PAST = """
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+SEC("tc") int past(struct __sk_buff *skb) { return bpf_redirect_peer(TO, 0); }
+"""
+
+
+def redirect(source: PodNetns, target: PodNetns, folder: Path) -> None:
+    """All that `source` sends goes into `target`, by bpf_redirect_peer."""
+    program, node = folder / "past.o", source.node
+    (folder / "past.c").write_text(_PAST)
+    include = f"-I/usr/include/{platform.machine()}-linux-gnu"
+    compiler = ["clang", "-O2", "-target", "bpf", include, f"-DTO={target.ifindex}"]
+    subprocess.run([*compiler, "-c", folder / "past.c", "-o", program], check=True)
+    node.run(["tc", "qdisc", "add", "dev", source.interface, "clsact"])
+    node.run(["tc", "filter", "add", "dev", source.interface, "ingress", "bpf", "da", "obj", str(program), "sec", "tc"])
+
+
+def watched(site: Site) -> list[str]:
+    plan = site.plan()
+    assert plan is not None
+    names: list[str] = plan["status"]["capture"]["interfaces"]
+    return names
+
+
+def test_a_pod_that_packets_reach_past_its_end_on_the_node(site: Site, tmp_path: Path) -> None:
+    checkout, web = site.start("checkout-1"), site.start("web-1")
+    serve(checkout, 8080)
+    site.observe("first", selector=CHECKOUT)
+    site.wait("Ready", ("True", "Ready"), name="first")
+    assert watched(site) == [checkout.interface]
+    redirect(web, checkout, tmp_path)
+    talk(web, checkout.ips[0], 8080, size=10_000)
+    site.plane.wait(lambda: watched(site) == ["eth0"], 20, "the probe to look inside")
+    site.observe("checkout", selector=CHECKOUT)
+    site.wait("Ready", ("True", "Ready"))
+    before = checkout.inner_counters("eth0")
+    talk(web, checkout.ips[0], 8080, count=5, size=200_000)
+    moved = checkout.inner_counters("eth0") - before
+    assert moved.rx_bytes > 1_000_000
+    site.wait_total(*moved.both_ways)
+    assert site.probes[0].metric("weir_connections_total", observation="checkout", peer_workload="web-1") == 5
+
+
+def test_without_the_right_to_enter_it_is_reported_too(bare_site: Site, tmp_path: Path) -> None:
+    site = bare_site
+    site.run_probes(capabilities=granted())
+    checkout, web = site.start("checkout-1"), site.start("web-1")
+    serve(checkout, 8080)
+    site.observe("checkout", selector=CHECKOUT)
+    site.wait("Ready", ("True", "Ready"))
+    redirect(web, checkout, tmp_path)
+    talk(web, checkout.ips[0], 8080, size=10_000)
+    site.plane.wait(
+        lambda: "packets pass by its end on the node" in str(site.get()["status"].get("nodeIssues")), 20, "the report"
+    )
+    assert watched(site) == [checkout.interface]

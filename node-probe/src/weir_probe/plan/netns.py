@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Final
 
-from weir_probe.capture.model import InterfaceGone, NetNs
+from weir_probe.capture.model import CaptureError, NetNs
 from weir_probe.capture.tc import in_netns
 
 _OWN: Final = Path("/proc/thread-self/net/dev")
@@ -46,19 +46,21 @@ def find(uids: Collection[str], proc: Path = Path("/proc")) -> dict[str, str]:
     return found
 
 
-def interfaces(path: str) -> frozenset[str]:
-    """The names of the interfaces in the network namespace at `path`, but for `lo`; none where it is gone.
+def interfaces(path: str) -> dict[str, tuple[int, int]]:
+    """The packets that each interface of the network namespace at `path` has received and sent, but for `lo`; none
+    where it is gone.
 
-    /proc/PID/net shows them without entering; a namespace that has only a name must be entered. Raises CaptureError
-    where that is not allowed.
+    /proc/PID/net shows them without entering; a namespace that has only a name must be entered: none where that is not
+    allowed.
     """
     beside = Path(path).parent.parent / "net/dev"  # of /proc/PID/ns/net
     try:
         text = beside.read_text() if path.endswith("/ns/net") else in_netns(NetNs(path=path), _OWN.read_text)
-    except (OSError, InterfaceGone):
-        return frozenset()
-    rows = text.splitlines()[2:]
-    return frozenset(row.partition(":")[0].strip() for row in rows) - {"lo"}
+    except (OSError, CaptureError):
+        return {}
+    rows = [row.partition(":") for row in text.splitlines()[2:]]
+    counted = {name.strip(): counters.split() for name, _, counters in rows if name.strip() != "lo"}
+    return {name: (int(values[1]), int(values[9])) for name, values in counted.items()}
 
 
 def inode(path: str) -> int:
