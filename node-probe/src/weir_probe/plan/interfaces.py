@@ -32,7 +32,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
+class Seen:
     """What a look from outside tells of a pod's interfaces: their names, and whether packets reach or leave the pod
     past the ends that it has on the node, as bpf_redirect_peer lets them (Linux 5.10): it counted more than those."""
 
@@ -48,7 +48,7 @@ class _Known:
     path: str
     inode: int
     nsid: int | None = None
-    seen: _Seen = _Seen()
+    seen: Seen = Seen()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,17 +98,17 @@ class Interfaces:
         """Whether a pod's interfaces are not as they were when it was looked at: inside it, no event tells."""
         return any(self._known[uid].seen != seen for uid, (seen, _) in self._look().items())
 
-    def _look(self) -> dict[str, tuple[_Seen, list[Link]]]:
+    def _look(self) -> dict[str, tuple[Seen, list[Link]]]:
         """What is seen of every pod now, and its ends on the node."""
         by_nsid = self._links.by_nsid()
         # inside first: what is read later has counted all that the other end had
         inside = {uid: netns.interfaces(known.path) for uid, known in self._known.items()}
         own = netns.interfaces(_OWN) if inside else {}
-        looks: dict[str, tuple[_Seen, list[Link]]] = {}
+        looks: dict[str, tuple[Seen, list[Link]]] = {}
         for uid, counters in inside.items():
             nsid = self._known[uid].nsid
             outside = by_nsid.get(nsid, []) if nsid is not None else []
-            looks[uid] = _compare(counters, [own[link.name] for link in outside if link.name in own]), outside
+            looks[uid] = compare(counters, [own[link.name] for link in outside if link.name in own]), outside
         return looks
 
     def _watch(self, known: _Known, outside: Collection[Link]) -> tuple[list[Place], str, str]:
@@ -161,9 +161,9 @@ class Interfaces:
         ]
 
 
-def _compare(inside: Mapping[str, tuple[int, int]], ends: Sequence[tuple[int, int]]) -> _Seen:
+def compare(inside: Mapping[str, tuple[int, int]], ends: Sequence[tuple[int, int]]) -> Seen:
     """A pod's interfaces beside their ends on the node: packets received and sent, of each."""
     own = {name: counted for name, counted in inside.items() if name not in FALLBACK_TUNNELS}
     received, sent = (sum(counted[way] for counted in own.values()) for way in (0, 1))
     taken, given = (sum(end[way] for end in ends) for way in (0, 1))
-    return _Seen(frozenset(own), len(ends) == len(own) > 0 and (received > given or sent > taken))
+    return Seen(frozenset(own), len(ends) == len(own) > 0 and (received > given or sent > taken))
