@@ -47,6 +47,11 @@ class InterfaceCounters:
     tx_packets: int
     tx_bytes: int
 
+    @property
+    def both_ways(self) -> tuple[int, int]:
+        """Packets and bytes, sent and received."""
+        return self.rx_packets + self.tx_packets, self.rx_bytes + self.tx_bytes
+
     def __sub__(self, before: "InterfaceCounters") -> "InterfaceCounters":
         return InterfaceCounters(
             self.rx_packets - before.rx_packets,
@@ -127,6 +132,10 @@ class PodNetns(_Sandbox):
     def interface_counters(self) -> InterfaceCounters:
         """The totals of the veth at the node's side: rx is what the pod sent, tx what it was sent."""
         return call_in(self.node.pid, partial(_counters, self.ifindex))
+
+    def inner_counters(self, interface: str) -> InterfaceCounters:
+        """The totals of an interface inside the pod: tx is what the pod sent. Raises KeyError when it is not there."""
+        return call_in(self.pid, partial(_counters_by_name, interface))
 
     def remove(self) -> None:
         """End the pod: its processes, its interfaces, its cgroup. A second call does nothing."""

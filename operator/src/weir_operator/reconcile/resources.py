@@ -267,7 +267,10 @@ class Probe:
             self.plan_hash,
             self.unreadable,
             report and report.plan_hash,
-            tuple((uid, m.generation, m.matched_pods, m.attached_pods) for uid, m in self.measured.items()),
+            tuple(
+                (uid, m.generation, m.matched_pods, m.attached_pods, m.host_network_pods)
+                for uid, m in self.measured.items()
+            ),
         )
 
 
