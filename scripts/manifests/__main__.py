@@ -19,7 +19,7 @@ _HEADER = "# Generated from config/ by `make chart`; do not edit.\n"
 
 def text_of(objects: list[Manifest]) -> str:
     """YAML documents."""
-    return _HEADER + yaml.safe_dump_all(objects, sort_keys=False, width=120, allow_unicode=True)
+    return _HEADER + yaml.dump_all(objects, Dumper=yaml.CSafeDumper, sort_keys=False, width=120, allow_unicode=True)
 
 
 def carried() -> dict[Path, str]:

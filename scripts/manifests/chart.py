@@ -92,7 +92,7 @@ def chart(
     # the release's namespace is there before any template is: Helm keeps the release in it
     rest = [each for each in default if each["kind"] not in ("Namespace", "CustomResourceDefinition")]
     ours = {"weir-operator": [operator], "weir-probe": [probe]}
-    users = []
+    users: list[Manifest] = []
     for each in rest:
         name = each["metadata"].get("labels", {}).get("app.kubernetes.io/name")
         if each not in (deployment, daemonset):

@@ -45,7 +45,7 @@ def build(folder: Path) -> list[Manifest]:
         if not on_path:
             kubectl.symlink_to(find().files["kubectl"])
         done = subprocess.run([kubectl, "kustomize", folder], capture_output=True, text=True, check=True, timeout=60)
-    return [each for each in yaml.safe_load_all(done.stdout) if each]
+    return [each for each in yaml.load_all(done.stdout, Loader=yaml.CSafeLoader) if each]
 
 
 def of_kinds(objects: Sequence[Manifest], *kinds: str) -> list[Manifest]:
