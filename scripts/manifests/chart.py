@@ -167,23 +167,21 @@ def _probe(daemonset: Manifest, bcc: Manifest, in_pod: Manifest, places: Places)
     _add_arguments(container, "probe", places)
     by_bcc = f"ternary {values}.bcc.resources dict {values}.bcc.enabled"
     container["resources"] = places.block(f"mergeOverwrite (deepCopy {values}.resources) ({by_bcc})")
-    for mine, theirs, lists in (
-        (_pod(manifest), bcc, ("volumes",)),
-        (container, bcc["containers"][0], ("volumeMounts",)),
-    ):
-        for name in lists:
-            mine[name].append(places.when(f"{values}.bcc.enabled", _added(mine[name], theirs[name])))
-    capabilities = container["securityContext"]["capabilities"]
-    wanted = in_pod["containers"][0]["securityContext"]["capabilities"]["add"]
-    capabilities["add"].append(places.when(f"{values}.inPod.enabled", _added(capabilities["add"], wanted)))
+    with_bcc = bcc["containers"][0]
+    _add(_pod(manifest)["volumes"], bcc["volumes"], f"{values}.bcc.enabled", places)
+    _add(container["volumeMounts"], with_bcc["volumeMounts"], f"{values}.bcc.enabled", places)
+    capabilities = container["securityContext"]["capabilities"]["add"]
+    more = in_pod["containers"][0]["securityContext"]["capabilities"]["add"]
+    _add(capabilities, more, f"{values}.inPod.enabled", places)
     return manifest
 
 
-def _added(before: Sequence[Any], after: Sequence[Any]) -> list[Any]:
-    added = [each for each in after if each not in before]
+def _add(items: list[Any], variant: Sequence[Any], condition: str, places: Places) -> None:
+    """Where a condition holds, a list has what it has in a variant too, at the place that kustomize gives it."""
+    added = [each for each in variant if each not in items]
     if not added:
-        raise ValueError("a variant of config/ adds nothing to a list that the chart lets it add to")
-    return added
+        raise ValueError(f"a variant of config/ adds nothing to a list, where {condition}")
+    items.insert(variant.index(added[0]), places.when(condition, added))
 
 
 def _add_arguments(container: Manifest, part: str, places: Places) -> None:

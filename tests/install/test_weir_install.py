@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,20 +12,10 @@ import yaml
 from kube.control_plane import ControlPlane
 from kube.process import kill
 from operator_process import NAMESPACE, OperatorProcess
+from weir_program import WEIR, weir
 
-WEIR = Path(sys.executable).parent / "weir"
 Leftovers = Callable[[], list[str]]
 FINALIZER = '{"metadata": {"finalizers": ["example.org/hold"]}}'
-
-
-def weir(cluster: ControlPlane, *arguments: str, code: int = 0) -> str:
-    """Run it; what it said on standard error. A kubeconfig is all that it has: no kubectl."""
-    environment = {"KUBECONFIG": str(cluster.kubeconfig), "PATH": "/nowhere", "HOME": "/nowhere"}
-    done = subprocess.run(
-        [WEIR, *arguments], env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == code, done.stdout + done.stderr
-    return done.stderr
 
 
 @pytest.fixture
@@ -187,7 +176,7 @@ def test_a_finalizer_of_others_is_named(cluster: ControlPlane) -> None:
 def test_what_cannot_be_is_said(cluster: ControlPlane, arguments: list[str], says: str) -> None:
     apply = [] if arguments == ["--wait"] else ["--apply"]
     environment = os.environ | {"KUBECONFIG": str(cluster.kubeconfig)}
-    command = [WEIR, "install", *apply, *arguments]
+    command = [str(WEIR), "install", *apply, *arguments]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode in (2, 3)
     assert says in done.stderr
