@@ -6,7 +6,7 @@ PARTS  := api operator node-probe cli
 export PYTHON VENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint crds lock bench clean
+.PHONY: help setup demo test lint crds chart lock bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 14
@@ -31,6 +31,9 @@ lint: setup ## ruff, mypy, import contracts
 crds: setup ## write crds/ and the generated docs from api/
 	$(BIN)/python -m weir_api.crd crds
 	$(BIN)/python -m weir_api.docs docs/reference
+
+chart: setup ## write charts/weir and what `weir install` carries, from config/ (by kubectl)
+	PYTHONPATH=tests:scripts $(BIN)/python -m manifests
 
 bench: setup ## print figures; not a test
 	$(BIN)/python bench/flows.py

@@ -245,11 +245,15 @@ class Node(_Sandbox):
         As administrator, or as a service account (made if need be). The same file works outside the node too: the
         port of the same number on loopback leads to the API server.
         """
-        if control_plane.port not in self._relays:
-            self._relays[control_plane.port] = self._relay_to(control_plane.port)
+        self.reach(control_plane.port)
         if service_account is None:
             return control_plane.kubeconfig
         return control_plane.service_account_kubeconfig(namespace, service_account)
+
+    def reach(self, port: int) -> None:
+        """Let programs inside reach a port of this machine's loopback by the same number on theirs."""
+        if port not in self._relays:
+            self._relays[port] = self._relay_to(port)
 
     def _relay_to(self, port: int) -> subprocess.Popen[str]:
         listener = call_in(self.pid, partial(socket.create_server, ("127.0.0.1", port), backlog=128))
