@@ -16,9 +16,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import IO, Any, Final
 
 MEDIA: Final = "application/vnd.oci.image"
+Entry = tuple[tarfile.TarInfo, IO[bytes] | None]  # of a regular file, its content
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,8 @@ class Config:
 def write(target: Path, name: str, layers: Sequence[Path], config: Config, architecture: str = "amd64") -> str:
     """Write the image `name` (`weir-probe:0.1.0`) as a tar; return its digest, the `sha256:…` of its manifest.
 
-    Each layer is a folder that is the root of a file system, the lowest first. `/dev` is left to the runtime.
+    Each layer is a folder that is the root of a file system, or a tar of one, the lowest first. `/dev` is left to the
+    runtime.
     """
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as work:
         blobs = Blobs(Path(work))
@@ -124,39 +126,56 @@ class Blobs:
         return {"mediaType": f"{MEDIA}.layer.v1.tar", "digest": f"sha256:{digest}", "size": size}
 
 
-def write_layer(target: Path, folder: Path) -> None:
-    """Write a folder as a layer: everything in it but `/dev`'s content and sockets."""
+def write_layer(target: Path, source: Path) -> None:
+    """Write a folder, or a tar of one, as a layer: everything in it but `/dev`'s content and sockets."""
     latest = epoch()
     with tarfile.open(target, "w", format=tarfile.PAX_FORMAT) as archive:
-        for path in walk(folder):
-            entry = archive.gettarinfo(path, arcname=str(path.relative_to(folder)))
+        for entry, content in from_folder(source) if source.is_dir() else from_tar(source):
+            if entry.ischr() or entry.isblk():
+                # an overlay's whiteout is a device too, and is no file of an image
+                raise ValueError(f"{source}: {entry.name} is a device; only /dev, which a runtime fills, may hold one")
             entry.uname = entry.gname = ""
             entry.mtime = min(int(entry.mtime), latest)
-            if entry.isreg():
-                with path.open("rb") as content:
-                    archive.addfile(entry, content)
-            else:
-                archive.addfile(entry)
+            entry.pax_headers = {}
+            archive.addfile(entry, content)
 
 
-def walk(folder: Path) -> Iterator[Path]:
-    """Every directory, file and link below a folder, sorted by path.
+def from_folder(folder: Path) -> Iterator[Entry]:
+    """What is below a folder, in the order of `os.walk` with sorted names."""
+    with tarfile.open(fileobj=BytesIO(), mode="w") as reader:  # it knows hard links again
+        for where, directories, files in os.walk(folder):
+            directories[:] = sorted(directories) if Path(where) != folder / "dev" else []
+            for name in sorted([*directories, *files]) if Path(where) != folder / "dev" else ():
+                path = Path(where, name)
+                if stat.S_ISSOCK(path.lstat().st_mode):
+                    continue
+                entry = reader.gettarinfo(path, arcname=str(path.relative_to(folder)))
+                if entry.isreg():
+                    with path.open("rb") as content:
+                        yield entry, content
+                else:
+                    yield entry, None
 
-    Raises ValueError for a device outside `/dev`: an overlay's whiteout is one, and is no file of an image.
-    """
-    for where, directories, files in os.walk(folder):
-        here = Path(where)
-        if here == folder / "dev":
-            directories.clear()
-            continue
-        directories.sort()
-        for name in sorted([*directories, *files]):
-            path = here / name
-            mode = path.lstat().st_mode
-            if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
-                raise ValueError(f"{path}: a device; only /dev, which a runtime fills, may hold one")
-            if not stat.S_ISSOCK(mode):
-                yield path
+
+def from_tar(path: Path) -> Iterator[Entry]:
+    """What an engine's tar of a file system holds, in the order of `from_folder`."""
+    with tarfile.open(path) as source:
+        entries: dict[tuple[str, ...], list[tarfile.TarInfo]] = {}
+        for entry in source:
+            entry.name = entry.name.removeprefix("./").strip("/")
+            where, _, _ = entry.name.rpartition("/")
+            if entry.name not in ("", ".") and where.split("/")[0] != "dev":
+                entries.setdefault(tuple(where.split("/")) if where else (), []).append(entry)
+
+        def visit(folder: tuple[str, ...]) -> Iterator[Entry]:
+            inside = sorted(entries.get(folder, []), key=lambda entry: entry.name)
+            for entry in inside:
+                yield entry, source.extractfile(entry) if entry.isreg() else None
+            for entry in inside:
+                if entry.isdir():
+                    yield from visit((*folder, entry.name.rpartition("/")[2]))
+
+        yield from visit(())
 
 
 def full_name(name: str) -> str:
@@ -184,7 +203,7 @@ def add_bytes(archive: tarfile.TarFile, name: str, content: bytes) -> None:
     add_file(archive, name, BytesIO(content), len(content))
 
 
-def add_file(archive: tarfile.TarFile, name: str, content: BinaryIO, size: int) -> None:
+def add_file(archive: tarfile.TarFile, name: str, content: IO[bytes], size: int) -> None:
     entry = tarfile.TarInfo(name)
     entry.size, entry.mode = size, 0o644
     archive.addfile(entry, content)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from images import apt
+from images import host
 
 SUITE: Final = "bookworm"
 # As Debian's own slim images: no documents but the licences.
@@ -44,7 +44,7 @@ def debian(packages: Sequence[str] = (), suite: str = SUITE, fresh: bool = False
 
     Raises RootfsError when mmdebstrap is not installed or fails.
     """
-    mirrors = apt.sources(suite)
+    mirrors = host.apt_sources(suite)
     recipe = json.dumps([suite, sorted(packages), mirrors, PATHS, MACHINE])
     folder = cache() / "rootfs" / f"{suite}-{hashlib.sha256(recipe.encode()).hexdigest()[:16]}"
     if folder.exists() and not fresh:
@@ -53,7 +53,7 @@ def debian(packages: Sequence[str] = (), suite: str = SUITE, fresh: bool = False
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-") as work:
         new = Path(work) / "root"
         conf = Path(work) / "apt.conf"
-        conf.write_text(apt.acquire())
+        conf.write_text(host.apt_acquire())
         mmdebstrap(new, packages, suite, mirrors, conf)
         clean(new)
         if folder.exists():
