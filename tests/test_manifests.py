@@ -186,6 +186,14 @@ def test_pod_security_standards(
         installed.kubectl("delete", "namespace", namespace, "--wait=false")
 
 
+def test_the_namespace_lets_the_probe_in(installed: ControlPlane, manifests: list[dict[str, Any]]) -> None:
+    labels = of_kind(manifests, "Namespace", NAMESPACE)["metadata"]["labels"]
+    assert labels["pod-security.kubernetes.io/enforce"] == "privileged"
+    text = yaml.safe_dump(pod_of(of_kind(manifests, "DaemonSet", "weir-probe")))
+    created = installed.kubectl("create", "--dry-run=server", "-n", NAMESPACE, "-f", "-", input=text)
+    assert "candidate" in created
+
+
 def test_the_probe_has_its_capabilities_and_no_more(manifests: list[dict[str, Any]]) -> None:
     spec = of_kind(manifests, "DaemonSet", "weir-probe")["spec"]["template"]["spec"]
     for container in [*spec["containers"], *spec.get("initContainers", [])]:
