@@ -19,6 +19,7 @@ demo: setup ## a small shop of network namespaces, observed live
 
 test: setup lint ## every test, with real eBPF, real servers and a real kube-apiserver
 	-PYTHONPATH=tests $(BIN)/python -m kube.binaries
+	-PYTHONPATH=tests $(BIN)/python -m helm
 	$(BIN)/pytest
 
 lint: setup ## ruff, mypy, import contracts
