@@ -125,6 +125,23 @@ class ProbeOverhead(Model):
     memory_bytes: int = Field(0, ge=0, description="Resident memory of the process.")
 
 
+class IdentityReport(Model):
+    """Where the probe learns who is behind addresses."""
+
+    source: Annotated[str, Field(max_length=16)] = Field(
+        description="Feed: the operator's interest feed; Node: this node's pods alone; Host: all workloads of a host."
+    )
+    connected: bool = Field(description="Whether answers come now; the last ones stay while not.")
+    since: Time | None = Field(None, description="Since when `connected` is as it is.")
+    addresses: int = Field(0, ge=0, description="Addresses that are asked for, because observed flows have them.")
+    unanswered: int = Field(0, ge=0, description="Of these, the ones without an answer yet.")
+    beyond_limit: int = Field(
+        0, ge=0, description="Flows whose address found no room to be asked for; they count for its class."
+    )
+    identities: int = Field(0, ge=0, description="Pods, Services and Nodes that have these addresses.")
+    selectors: int = Field(0, ge=0, description="Observations whose peers are asked for.")
+
+
 class Issue(Model):
     """Something wrong on this node."""
 
@@ -167,6 +184,7 @@ class NodeProbeStatus(Model):
     capture: CaptureReport | None = Field(None, description="How packets are captured.")
     counters: Counters | None = Field(None, description="What became of every packet.")
     overhead: ProbeOverhead | None = Field(None, description="What it costs.")
+    identity: IdentityReport | None = Field(None, description="Where names of peers come from.")
     observations: list[ObservationReport] = Field(
         default_factory=list, max_length=MAX_OBSERVATIONS, description="What each observation measured."
     )

@@ -8,13 +8,18 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from weir_api import feed
 
 if TYPE_CHECKING:
     from weir_probe.agent import Agent
     from weir_probe.cluster import Cluster
 
 log = logging.getLogger("weir_probe")
+
+_NAMESPACE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -50,9 +55,35 @@ def parser() -> argparse.ArgumentParser:
         default=float(env.get("WEIR_REPORT_INTERVAL_S", "10")),
         help="seconds between reports [WEIR_REPORT_INTERVAL_S]",
     )
+    p.add_argument(
+        "--identity-url",
+        default=env.get("WEIR_IDENTITY_URL", _identity_url()),
+        help="the operator's interest feed, https://; '' for none [WEIR_IDENTITY_URL]",
+    )
+    p.add_argument(
+        "--identity-token",
+        type=Path,
+        default=Path(env.get("WEIR_IDENTITY_TOKEN", "/var/run/weir/identity/token")),
+        help="file with a service account token for the feed [WEIR_IDENTITY_TOKEN]",
+    )
+    p.add_argument(
+        "--identity-ca",
+        type=Path,
+        default=Path(env.get("WEIR_IDENTITY_CA", "/var/run/weir/identity-ca/ca.crt")),
+        help="file with the certificates that the feed's is checked by [WEIR_IDENTITY_CA]",
+    )
     p.add_argument("--no-keeper", action="store_true", help="run the agent alone: what it attached ends with it")
     p.add_argument("-v", "--verbose", action="store_true")
     return p
+
+
+def _identity_url() -> str:
+    """The feed of the operator in our own namespace; "" outside a cluster."""
+    try:
+        namespace = _NAMESPACE.read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+    return f"https://weir-identity.{namespace}.svc{feed.PATH}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -84,6 +115,7 @@ def run(args: argparse.Namespace) -> int:
     from weir_probe.export.jsonl import JsonLines
     from weir_probe.export.peers import PRIVATE
     from weir_probe.export.sink import Queued
+    from weir_probe.identity import Feed, FeedSettings
     from weir_probe.keeper import KeeperError, Keeping
     from weir_probe.serving import serve
 
@@ -123,7 +155,10 @@ def run(args: argparse.Namespace) -> int:
             capture=CaptureSettings(rung=args.capture, slots=args.slots),
             cluster_cidrs=tuple(args.cluster_cidr or PRIVATE),
         )
-        agent = Agent(settings, kept=kept, sink=Queued(export) if export else None, keep=keep)
+        source = (
+            Feed(FeedSettings(args.identity_url, args.identity_token, args.identity_ca)) if args.identity_url else None
+        )
+        agent = Agent(settings, kept=kept, sink=Queued(export) if export else None, source=source, keep=keep)
         cluster = Cluster(
             args.node, kubeconfig=args.kubeconfig, on_plan=on_plan, on_pods=agent.set_pods, on_fault=on_fault
         )

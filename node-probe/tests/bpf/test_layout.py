@@ -16,6 +16,7 @@ PAIRS = {
     "weir_slot": layout.SLOT,
     "weir_iface": layout.IFACE,
     "weir_port_key": tables.PORT_KEY,
+    "weir_peer_key": tables.PEER_KEY,
     "weir_fragment_key": tables.FRAGMENT_KEY,
     "weir_fragment": tables.FRAGMENT,
     "weir_clock": tables.CLOCK,

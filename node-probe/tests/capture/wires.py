@@ -5,7 +5,7 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -185,3 +185,24 @@ def flows(capture: Capture) -> list[Flow]:
 def take_all(capture: Capture, *interfaces: Interface, generation: int = 1) -> None:
     """Observation n takes every flow of the n-th interface."""
     capture.program([Selected(face, 1 << n, 1 << n) for n, face in enumerate(interfaces)], {}, generation)
+
+
+@pytest.fixture(autouse=True)
+def needs_root(request: pytest.FixtureRequest) -> None:
+    """Skips what cannot be without."""
+    if request.node.get_closest_marker("root") and os.geteuid() != 0:
+        pytest.skip("needs root: network namespaces, packet sockets, eBPF")
+
+
+@pytest.fixture
+def make_wire() -> Iterator[Callable[[], Wire]]:
+    """Makes wires, and removes them."""
+    made: list[Wire] = []
+
+    def make() -> Wire:
+        made.append(Wire())
+        return made[-1]
+
+    yield make
+    for wire in made:
+        wire.remove()

@@ -37,6 +37,15 @@ struct {
 	__type(value, __u64);
 } ports SEC(".maps");
 
+/* Asked for an insertion or a new selection only, never per packet. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1);
+	__type(key, struct weir_peer_key);
+	__type(value, __u64);
+} peers SEC(".maps");
+
 /* Datagrams whose first fragment was seen. Least recently used: one that is pushed out loses ports, not packets. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -104,10 +113,28 @@ inlined __u64 named_by(__u16 port, __u8 proto)
 	return mask ? *mask : 0;
 }
 
+/* The observations that name who is at this side of the flow. */
+inlined __u64 named_peer(const struct flow *flow, __u64 side)
+{
+	struct {
+		__u32 aligned, length; /* struct weir_peer_key begins at its length */
+		__u64 addr[2];
+	} key = {.length = 128};
+	__u64 *mask;
+
+	side = -side;
+	opaque(side); /* chosen without a branch */
+	key.addr[0] = flow->addr[0][0] ^ ((flow->addr[0][0] ^ flow->addr[1][0]) & side);
+	key.addr[1] = flow->addr[0][1] ^ ((flow->addr[0][1] ^ flow->addr[1][1]) & side);
+	mask = map_lookup(WEIR_MAP(peers), &key.length);
+	return mask ? *mask : 0;
+}
+
 /* The observations that take this flow for the workload behind `iface`. `guess`: the opener is one, so the server port may
  * be either. */
-inlined __u64 select(const struct weir_iface *iface, __u64 key, __u8 opener, __u8 workload_side, int guess)
+inlined __u64 select(const struct weir_iface *iface, const struct flow *flow, __u8 opener, __u8 workload_side, int guess)
 {
+	__u64 key = flow->key;
 	__u64 mask = opener == workload_side ? iface->opened_out : iface->opened_in;
 	__u64 by_port = mask & iface->by_port;
 
@@ -120,6 +147,8 @@ inlined __u64 select(const struct weir_iface *iface, __u64 key, __u8 opener, __u
 			named |= named_by(opener ? port[1] : port[0], proto);
 		mask &= ~by_port | named;
 	}
+	if (mask & iface->by_peer)
+		mask &= ~iface->by_peer | named_peer(flow, workload_side ^ 1);
 	return mask;
 }
 
@@ -156,7 +185,7 @@ inlined int reselect(struct weir_slot *slot, __u64 head, const struct flow *flow
 		tell(WEIR_DUPLICATE, word);
 		return -1;
 	}
-	mask = select(iface, flow->key, slot->opener, side, guess);
+	mask = select(iface, flow, slot->opener, side, guess);
 	if (owner && owner != iface->id) {
 		once(slot->peer_observations) = mask;
 		once(slot->peer_generation) = iface->generation;
@@ -213,7 +242,7 @@ inlined int insert(__u64 hash, const struct flow *flow, const struct weir_iface 
 {
 	__u8 side = flow->sender ^ leaves ^ 1;
 	__u8 opener = flow->sender ^ answers;
-	__u64 mask = select(iface, flow->key, opener, side, opener_is_guess(flow->key >> 32, tcp_flags));
+	__u64 mask = select(iface, flow, opener, side, opener_is_guess(flow->key >> 32, tcp_flags));
 	struct weir_slot *slot = 0;
 	int refused;
 

@@ -59,6 +59,7 @@ struct weir_iface {
 	__u64 opened_out;   /* observations that take flows opened by the workload (direction Egress, Both) */
 	__u64 by_port;      /* of these, the ones that take a flow only if `ports` names its server port (either port where
 	                     * the opener is a guess: no SYN seen) */
+	__u64 by_peer;      /* of these, the ones that take a flow only if `peers` names the other end's address */
 };
 
 /* key of `ports`: which observations name this server port */
@@ -66,6 +67,12 @@ struct weir_port_key {
 	__u16 port;
 	__u8 proto;
 	__u8 pad;
+};
+
+/* Key of `peers`: which observations name this range of addresses, or one that covers it. */
+struct weir_peer_key {
+	__u32 length;  /* of the prefix in bits, of 128 */
+	__u8 addr[16]; /* as in a slot */
 };
 
 /* Fragments of one datagram (RFC 791 §2.3, RFC 8200 §4.5) before and after its first, which alone has the ports. */

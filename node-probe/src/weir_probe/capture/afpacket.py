@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from weir_probe.capture.model import (
     MAX_INTERFACES,
+    NO_PEERS,
     Capture,
     CaptureError,
     Clock,
@@ -32,6 +33,7 @@ from weir_probe.capture.model import (
     InterfaceTableFull,
     NetNs,
     Overhead,
+    Prefix,
     Selected,
     Settings,
 )
@@ -253,12 +255,19 @@ class AfPacketCapture(Capture):
             self._dropped += tap.ring.dropped()
             tap.ring.sock.close()
 
-    def program(self, selected: Sequence[Selected], ports: Mapping[tuple[int, int], int], generation: int) -> None:
+    def program(
+        self,
+        selected: Sequence[Selected],
+        ports: Mapping[tuple[int, int], int],
+        generation: int,
+        peers: Mapping[Prefix, int] = NO_PEERS,
+    ) -> None:
         self._check()
         with self._lock:
             self._engine.port_masks.clear()
             for (protocol, port), mask in ports.items():
                 self._engine.port_masks.set(protocol, port, mask)
+            self._engine.peer_masks.replace(peers)
             wanted = {entry.interface.key for entry in selected}
             for key, row in list(self._rows.items()):
                 if key not in wanted:
@@ -270,7 +279,7 @@ class AfPacketCapture(Capture):
             for entry in selected:
                 row = self._ifaces[self._row(entry.interface)]
                 row["opened_in"], row["opened_out"] = entry.opened_in, entry.opened_out
-                row["by_port"], row["generation"] = entry.by_port, generation
+                row["by_port"], row["by_peer"], row["generation"] = entry.by_port, entry.by_peer, generation
 
     def hooks(self) -> list[Hook]:
         return [Hook(tap.interface, "both", "af_packet", 0) for tap in self._taps.values() if tap.ring.is_bound()]

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from weir_probe.capture import syscall, tc
 from weir_probe.capture.model import (
     HOST,
+    NO_PEERS,
     Capture,
     CaptureError,
     Clock,
@@ -25,6 +26,7 @@ from weir_probe.capture.model import (
     Loader,
     NetNs,
     Overhead,
+    Prefix,
     Refusal,
     Rung,
     Selected,
@@ -139,8 +141,14 @@ class KernelCapture(Capture):
             for name in HOOKS:
                 os.close(self._programs.pop((netns, name)))
 
-    def program(self, selected: Sequence[Selected], ports: Mapping[tuple[int, int], int], generation: int) -> None:
-        self._tables.select(selected, ports, generation)
+    def program(
+        self,
+        selected: Sequence[Selected],
+        ports: Mapping[tuple[int, int], int],
+        generation: int,
+        peers: Mapping[Prefix, int] = NO_PEERS,
+    ) -> None:
+        self._tables.select(selected, ports, generation, peers)
 
     def hooks(self) -> list[Hook]:
         return [

@@ -4,6 +4,7 @@ import struct
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -16,6 +17,11 @@ HookKind = Literal["tcx", "clsact", "af_packet"]
 #: Size of the kernel's interface table.
 MAX_INTERFACES = 4096
 DEFAULT_SLOTS = 262_144
+#: Prefixes of peers that the kernel's trie takes.
+MAX_PREFIXES = 65_536
+#: A range of addresses: 16 bytes in network order, IPv4 v4-mapped, and how many bits of them count.
+Prefix = tuple[bytes, int]
+NO_PEERS: Mapping[Prefix, int] = MappingProxyType({})
 
 
 class CaptureError(Exception):
@@ -67,6 +73,7 @@ class Selected:
     opened_in: int  # take flows opened by peers
     opened_out: int  # take flows opened by the workload
     by_port: int = 0  # of these, the ones that only take flows whose server port `ports` names
+    by_peer: int = 0  # of these, the ones that only take flows whose other end `peers` names
 
 
 @dataclass(frozen=True)
@@ -143,9 +150,16 @@ class Capture(ABC):
         see `streams.tick.Ticker.retire_interface`."""
 
     @abstractmethod
-    def program(self, selected: Sequence[Selected], ports: Mapping[tuple[int, int], int], generation: int) -> None:
-        """Select. `ports` maps (protocol, server port) to observations. `generation` differs from the last one wherever
-        any mask changed: flows are selected anew when their next packet comes."""
+    def program(
+        self,
+        selected: Sequence[Selected],
+        ports: Mapping[tuple[int, int], int],
+        generation: int,
+        peers: Mapping[Prefix, int] = NO_PEERS,
+    ) -> None:
+        """Select. `ports` maps (protocol, server port) to observations, `peers` ranges of addresses, of which the
+        longest that matches decides. `generation` differs from the last one wherever any mask changed: flows are
+        selected anew when their next packet comes."""
 
     @abstractmethod
     def hooks(self) -> list[Hook]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from weir_probe.capture.model import Capture, Clock, Hook, Interface, Overhead, Selected, Settings
+from weir_probe.capture.model import NO_PEERS, Capture, Clock, Hook, Interface, Overhead, Prefix, Selected, Settings
 from weir_probe.streams.layout import EXPORTED, OUTCOMES, SLOT
 
 
@@ -25,7 +25,13 @@ class NoCapture(Capture):
     def detach(self, iface: Interface) -> None:
         pass
 
-    def program(self, selected: Sequence[Selected], ports: Mapping[tuple[int, int], int], generation: int) -> None:
+    def program(
+        self,
+        selected: Sequence[Selected],
+        ports: Mapping[tuple[int, int], int],
+        generation: int,
+        peers: Mapping[Prefix, int] = NO_PEERS,
+    ) -> None:
         pass
 
     def hooks(self) -> list[Hook]:

@@ -9,12 +9,21 @@ import numpy as np
 import numpy.typing as npt
 
 from weir_probe.capture import syscall
-from weir_probe.capture.model import MAX_INTERFACES, CaptureError, InterfaceTableFull, Selected
+from weir_probe.capture.model import (
+    MAX_INTERFACES,
+    MAX_PREFIXES,
+    NO_PEERS,
+    CaptureError,
+    InterfaceTableFull,
+    Prefix,
+    Selected,
+)
 from weir_probe.streams.layout import EXPORTED, IFACE, OUTCOMES, SLOT, WAYS
 
 FRAGMENTS: Final = 65_536
 MAX_PORTS: Final = 65_536
 PORT_KEY: Final = np.dtype([("port", "<u2"), ("proto", "u1"), ("pad", "u1")])
+PEER_KEY: Final = np.dtype([("length", "<u4"), ("addr", "u1", (16,))])
 FRAGMENT_KEY: Final = np.dtype([("src", "<u8", (2,)), ("dst", "<u8", (2,)), ("id", "<u4"), ("proto", "<u4")])
 FRAGMENT: Final = np.dtype(
     [
@@ -83,6 +92,11 @@ def _map_shared(fd: int, dtype: np.dtype[Any], count: int) -> npt.NDArray[Any]:
     return np.frombuffer(memory, dtype, count)
 
 
+def _peer_key(prefix: Prefix) -> bytes:
+    """struct weir_peer_key."""
+    return prefix[1].to_bytes(4, "little") + prefix[0]
+
+
 class Tables:
     """The maps as descriptors (`fds`), and those that are shared memory as arrays."""
 
@@ -93,6 +107,7 @@ class Tables:
         self.exported = _map_shared(fds["exported"], EXPORTED, slots)
         self.ifaces = _map_shared(fds["ifaces"], IFACE, MAX_INTERFACES)
         self._clock = _map_shared(fds["clocks"], CLOCK, 1)
+        self._peers: dict[Prefix, int] | None = None  # what `peers` holds; None: not read yet
 
     @classmethod
     def create(cls, slots: int) -> "Tables":
@@ -105,6 +120,7 @@ class Tables:
             "ifaces": (array, (4, IFACE.itemsize), MAX_INTERFACES, shared),
             "clocks": (array, (4, CLOCK.itemsize), 1, shared),
             "ports": (syscall.MAP_HASH, (PORT_KEY.itemsize, 8), MAX_PORTS, syscall.F_NO_PREALLOC),
+            "peers": (syscall.MAP_LPM_TRIE, (PEER_KEY.itemsize, 8), MAX_PREFIXES, syscall.F_NO_PREALLOC),
             "fragments": (syscall.MAP_LRU_HASH, fragment, FRAGMENTS, 0),
             "pending": (syscall.MAP_HASH, fragment, FRAGMENTS, syscall.F_NO_PREALLOC),
             "outcomes": (syscall.MAP_PERCPU_ARRAY, (4, TALLY_BYTES), len(OUTCOMES), 0),
@@ -123,10 +139,17 @@ class Tables:
         """The maps that flow.bpf.c names."""
         return {name: fd for name, fd in self.fds.items() if name != "exported"}
 
-    def select(self, selected: Sequence[Selected], ports: Mapping[tuple[int, int], int], generation: int) -> None:
-        """Write the plan while packets come: ports first, and of each interface the generation last, so that whatever
-        was selected from a mixture is selected anew by the next packet."""
+    def select(
+        self,
+        selected: Sequence[Selected],
+        ports: Mapping[tuple[int, int], int],
+        generation: int,
+        peers: Mapping[Prefix, int] = NO_PEERS,
+    ) -> None:
+        """Write the plan while packets come: ports and peers first, and of each interface the generation last, so that
+        whatever was selected from a mixture is selected anew by the next packet."""
         self._write_ports(ports)
+        self._write_peers(peers)
         held = {int(at): (int(self.ifaces[at]["netns"]), int(self.ifaces[at]["ifindex"])) for at in self._used()}
         place_of, homeless = arrange(held, [entry.interface.key for entry in selected])
         for entry in selected:
@@ -152,6 +175,7 @@ class Tables:
             ("opened_in", entry.opened_in),
             ("opened_out", entry.opened_out),
             ("by_port", entry.by_port),
+            ("by_peer", entry.by_peer),
             ("netns", interface.netns.number),
             ("id", interface.id),
             ("pod_side", interface.pod_side),
@@ -175,6 +199,25 @@ class Tables:
         for key in syscall.map_keys(fd, PORT_KEY.itemsize, 2 * MAX_PORTS):
             if key not in wanted:
                 syscall.map_delete(fd, key)
+
+    def _write_peers(self, peers: Mapping[Prefix, int]) -> None:
+        """Only what differs from what is there: it may be tens of thousands, and change every second."""
+        if len(peers) > MAX_PREFIXES:
+            raise CaptureError(f"the plan names {len(peers)} ranges of peers; the kernel's map takes {MAX_PREFIXES}")
+        fd = self.fds["peers"]
+        if self._peers is None:  # of the process before
+            self._peers = {}
+            for key in syscall.map_keys(fd, PEER_KEY.itemsize, 2 * MAX_PREFIXES):
+                value = syscall.map_lookup(fd, key, 8) or bytes(8)
+                self._peers[key[4:], int.from_bytes(key[:4], "little")] = int.from_bytes(value, "little")
+        held = self._peers
+        for gone in held.keys() - peers.keys():  # first: the others may need the room
+            syscall.map_delete(fd, _peer_key(gone))
+            del held[gone]
+        for prefix, mask in peers.items():
+            if held.get(prefix) != mask:
+                syscall.map_update(fd, _peer_key(prefix), mask.to_bytes(8, "little"))
+                held[prefix] = mask
 
     def place_of_id(self, iface_id: int) -> int:
         """Where the interface with that id is in the table; MAX_INTERFACES: nowhere."""

@@ -1,13 +1,18 @@
 cimport cython
 from weir_probe.export.peers cimport Peers
 from weir_probe.export.series cimport SeriesTable
+from weir_probe.streams.tick cimport Ticker
 
 cdef unsigned long long BYTES
+cdef unsigned int _INDEX, _UNKNOWN
 
 cdef class Aggregator:
     cdef readonly SeriesTable series
     cdef public Peers peers
     cdef public unsigned long long with_metrics
+    cdef public bint patient
+    cdef readonly Py_ssize_t waiting
+    cdef Ticker ticker
     cdef readonly object behind
     cdef readonly object totals
     cdef readonly object stored
@@ -43,7 +48,7 @@ cdef class Aggregator:
     @cython.locals(bit=cython.uint)
     cdef void _total(self, unsigned long long mask, unsigned long long a, unsigned long long b, bint opened, bint live)
 
-    @cython.locals(known=cython.ulonglong, asked=cython.ulonglong, found=cython.uint)
-    cdef unsigned int _peer(self, Py_ssize_t i, unsigned int side)
+    @cython.locals(first=cython.ulonglong, second=cython.ulonglong, memory=cython.ulonglong, value=cython.uint)
+    cdef unsigned int _peer(self, Py_ssize_t i, unsigned int side, bint new) except? 0
 
 cdef unsigned int _protocol(unsigned char proto) noexcept

@@ -5,7 +5,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from weir_probe.export.peers import Peers
+from weir_probe.export.peers import INDEX, UNKNOWN, Peers
 from weir_probe.export.series import SeriesTable
 from weir_probe.streams.tick import Ticker
 
@@ -13,6 +13,7 @@ from weir_probe.streams.tick import Ticker
 #: two observed workloads counts once.
 TOTAL: Final = np.dtype([("packets", "<u8", (2,)), ("bytes", "<u8", (2,)), ("opened", "<u8"), ("live", "<u8")])
 BYTES = (1 << 40) - 1
+_INDEX, _UNKNOWN = INDEX, UNKNOWN
 
 
 def _protocol(proto: int) -> int:
@@ -29,12 +30,18 @@ def _protocol(proto: int) -> int:
 
 
 class Aggregator:
-    """Consumes a Ticker's rows. `behind[iface id]` is the identity of the workload behind an interface."""
+    """Consumes a Ticker's rows. `behind[iface id]` is the identity of the workload behind an interface.
+
+    A flow whose peer is being asked for is left for the next tick, with all that it counted (`Ticker.postpone`).
+    """
 
     def __init__(self, slots: npt.NDArray[Any], exported: npt.NDArray[Any], ticker: Ticker, peers: Peers) -> None:
         self.series = SeriesTable()
         self.peers = peers
         self.with_metrics = 0  # observations that ask for series
+        self.patient = True  # False: count now by what is known now
+        self.waiting = 0  # flows that were left in the last tick
+        self.ticker = ticker
         self.behind = np.zeros(65536, np.uint32)
         self.totals = np.zeros(64, TOTAL)
         self.stored = np.zeros(2, np.uint64)  # packets, bytes of all flows since this process began
@@ -61,13 +68,22 @@ class Aggregator:
         """Count the first `count` rows of the ticker, once each."""
         self.series.begin()
         self.totals["live"] = 0
+        self.waiting = 0
         for row in range(count):
             i = self.row_slot[row]
+            mask = self.observations[i]
+            side = self.workload_side[i] & 1
+            other = 0
+            if mask:
+                other = self._peer(i, 1 - side, (self.row_event[row] & 1) != 0)
+                if other & _UNKNOWN:
+                    self.ticker.postpone(row)
+                    self.waiting += 1
+                    continue
             a = self.row_delta[row, 0]
             b = self.row_delta[row, 1]
             self.all_stored[0] += (a >> 40) + (b >> 40)
             self.all_stored[1] += (a & BYTES) + (b & BYTES)
-            mask = self.observations[i]
             iface = self.iface[i]
             peer_iface = self.peer_iface[i]
             # left over where no other interface sees the flow, or the other took it over (bpf/flow.h)
@@ -76,7 +92,6 @@ class Aggregator:
                 continue
             opened = (self.row_event[row] & 1) != 0
             live = (self.row_event[row] & 2) == 0
-            side = self.workload_side[i] & 1
             if side:  # from here on: a is what the workload sent, b what it received
                 a, b = b, a
             self._total(mask, a, b, opened, live)
@@ -92,7 +107,6 @@ class Aggregator:
             else:  # between two interfaces: it was handed over and the next has not seen a packet yet
                 local = self.peers.find(self.addr[i, side, 0], self.addr[i, side, 1])
             if mask:
-                other = self._peer(i, 1 - side)
                 self._spread(mask, role, protocol, local, other, a, b, opened, live)
             if peer_mask:
                 other = self.identity[peer_iface]
@@ -130,12 +144,13 @@ class Aggregator:
             mask >>= 1
             bit += 1
 
-    def _peer(self, i: int, side: int) -> int:
-        """The identity behind the address of `side`; remembered in the slot's export state while `peers` stays."""
-        known = self.memory[i]
-        asked = self.peers.version << 1 | side  # sides change when another interface takes the flow over
-        if known >> 31 == asked:
-            return known & 0x7FFFFFFF
-        found = self.peers.find(self.addr[i, side, 0], self.addr[i, side, 1])
-        self.memory[i] = asked << 31 | found
-        return found
+    def _peer(self, i: int, side: int, new: bool) -> int:
+        """The identity behind the address of `side`; with UNKNOWN, if the flow is to wait for it."""
+        first = self.addr[i, side, 0]
+        second = self.addr[i, side, 1]
+        memory = self.peers.of_flow(first, second, self.memory[i], side, self.ticker.tick)
+        self.memory[i] = memory
+        value = self.peers.remembered(memory)
+        if value <= _INDEX or not (value & _UNKNOWN or new):
+            return value & _INDEX
+        return _UNKNOWN if self.patient else self.peers.class_of(first, second)

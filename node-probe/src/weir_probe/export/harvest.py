@@ -1,9 +1,12 @@
 """One tick: read the flow table once, and hand what has grown to series, records, window and live view."""
 
+import math
 import time
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from typing import Final
+
+import numpy as np
 
 from weir_api.base import seconds
 from weir_api.flowobservation import FlowLogMode
@@ -21,8 +24,11 @@ from weir_probe.plan.pods import LocalPod
 from weir_probe.streams.layout import LIVE
 from weir_probe.streams.tick import Ticker
 
-#: Ticks until the last flow of a pod that went is read: retired, waited for, ended.
+#: Ticks until the last flow of a pod that went is read: retired, waited for, ended. Its peer may be waited for besides.
 _LAST_FLOWS: Final = 4
+#: How long an address is known that no flow has any more, and how often such ones are looked for; in ticks.
+_REMEMBERED: Final = 120
+_FORGET_EVERY: Final = 30
 
 
 @dataclass(frozen=True)
@@ -121,12 +127,18 @@ class Harvest:
 
     def set_pods(self, pods: tuple[LocalPod, ...]) -> None:
         """The pods of this node; series of other workloads go once their last flows are counted."""
-        self._aggregator.peers = self.names.peers(pods)
+        self.names.set_pods(pods)
         self._present = {self.names.of(pod) for pod in pods}
-        self._until_swept = _LAST_FLOWS
+        self._until_swept = _LAST_FLOWS + math.ceil(self.names.wait_s)
 
-    def tick(self) -> None:
-        """Read the flow table once."""
+    @property
+    def waiting(self) -> int:
+        """Flows whose peer was being asked for in the last tick."""
+        return self._aggregator.waiting
+
+    def tick(self, *, patient: bool = True) -> None:
+        """Read the flow table once. `patient`: flows whose peer is being asked for may be left for the next tick."""
+        self._aggregator.patient = patient
         began, now = time.perf_counter(), time.monotonic()
         clock = self._capture.clock()
         per_second = 1_000_000_000 // clock.ns_per_tick
@@ -146,7 +158,7 @@ class Harvest:
                 node=self._node,
                 wall_offset_ns=time.time_ns() - time.monotonic_ns(),
                 observations=self._observations,
-                names=self.names.moment(),
+                names=self.names.moment(self._capture.slots["addr"][self._recorder.records["slot"][:written]]),
             )
             self._sink.write(block)
         if self._live_rows and now - self.ticked > 0.1:
@@ -159,10 +171,21 @@ class Harvest:
                 limit=self._live_rows,
             )
         self.rows = count - self._ticker.release(count)
+        self.names.after_tick()
+        if self._ticker.tick % _FORGET_EVERY == 0:
+            self._forget()
         self._sweep()
         self.window.add(now, self.totals)
         self.ticked = now
         self.tick_seconds = time.perf_counter() - began
+
+    def _forget(self) -> None:
+        """Addresses that no flow has, and names that nothing needs."""
+        self.names.forget(max(0, self._ticker.tick - _REMEMBERED))
+        keys = self.series.rows["key"][: self.series.used]
+        self.names.tidy(
+            {*(keys >> np.uint64(27) & np.uint64(OVERFLOW)).tolist(), *(keys & np.uint64(OVERFLOW)).tolist()}
+        )
 
     def _sweep(self) -> None:
         """Series of workloads that left this node."""

@@ -9,6 +9,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from weir_api.nodeprobe import IdentityReport
 from weir_probe.export.names import Names
 from weir_probe.export.series import OVERFLOW, PROTOCOLS, ROLES, unpack
 
@@ -20,6 +21,7 @@ _SERIES_LABELS: Final = (
     "workload",
     "peer_class",
     "peer_namespace",
+    "peer_kind",
     "peer_workload",
     "protocol",
     "role",
@@ -43,6 +45,9 @@ class Readings:
     version: str
     tick_seconds: float
     kernel_ns_per_packet: float | None
+    identity: IdentityReport
+    identity_bytes: int  # received from the feed
+    identity_connections: int
 
 
 class FlowMetrics(Collector):
@@ -84,6 +89,7 @@ class FlowMetrics(Collector):
                 here.name or here.class_,
                 there.class_,
                 there.namespace,
+                there.kind,
                 there.name,
                 PROTOCOLS[protocol],
                 "" if local == OVERFLOW else ROLES[role],
@@ -131,9 +137,29 @@ def _of_probe(readings: Readings) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "weir_probe_tick_seconds", "How long the last pass over the flow table took.", value=readings.tick_seconds
     )
+    yield from _of_identity(readings)
     if readings.kernel_ns_per_packet is not None:
         yield GaugeMetricFamily(
             "weir_probe_kernel_seconds_per_packet",
             "Time in the capture's programs per packet, measured now and then.",
             value=readings.kernel_ns_per_packet / 1e9,
         )
+
+
+def _of_identity(readings: Readings) -> Iterator[Metric]:
+    """The feed that names peers."""
+    told = readings.identity
+    for name, help_text, value in (
+        ("connected", "1 while the interest feed answers.", int(told.connected)),
+        ("addresses", "Addresses that are asked for.", told.addresses),
+        ("unanswered_addresses", "Addresses that are asked for and not answered.", told.unanswered),
+        ("owners", "Pods, Services and Nodes that have the addresses.", told.identities),
+        ("selectors", "Observations whose peers are asked for.", told.selectors),
+    ):
+        yield GaugeMetricFamily(f"weir_probe_identity_{name}", help_text, value=value)
+    for name, help_text, value in (
+        ("beyond_limit_flows", "Flows whose address found no room to be asked for.", told.beyond_limit),
+        ("received_bytes", "Bytes of the feed's messages.", readings.identity_bytes),
+        ("connections", "Connections to the feed that were made.", readings.identity_connections),
+    ):
+        yield CounterMetricFamily(f"weir_probe_identity_{name}", help_text, value=value)

@@ -13,6 +13,7 @@ from weir_api.nodeprobe import (
     CountedReason,
     Counters,
     HookCount,
+    IdentityReport,
     Issue,
     NodeProbeStatus,
     ObservationReport,
@@ -69,6 +70,7 @@ class Situation:
     memory_bytes: int
     observations: Sequence[tuple[PlannedObservation, Measured]]
     issues: Sequence[tuple[str, str]] = ()
+    identity: IdentityReport | None = None
     previous: Sequence[Condition] = field(default_factory=tuple)
 
 
@@ -120,6 +122,7 @@ def report(s: Situation) -> NodeProbeStatus:
             ns_per_packet=None if s.ns_per_packet is None else round(s.ns_per_packet, 1),
             memory_bytes=s.memory_bytes,
         ),
+        identity=s.identity,
         observations=[_observation(planned, measured) for planned, measured in s.observations],
         issues=_issues(s.issues, _ISSUES),
         conditions=transition(s.previous, _conditions(s)),

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from weir_probe.streams.fragments import FRAGMENTS, FragmentTable
 from weir_probe.streams.layout import BYTES_BITS, BYTES_MASK, IFACE, LIVE, OUTCOMES
 from weir_probe.streams.ports import PortMasks
+from weir_probe.streams.prefixes import PrefixMasks
 from weir_probe.streams.table import FlowTable
 from weir_probe.wire import linktypes, packet, protocols
 from weir_probe.wire.cursor import Cursor
@@ -61,6 +62,7 @@ class FlowEngine:
         self.table = table
         self.fragments = FragmentTable(fragments)
         self.port_masks = PortMasks()
+        self.peer_masks = PrefixMasks()
         self.cursor = Cursor()
         self.packet = Packet()
         self.orphan = Packet()
@@ -74,6 +76,7 @@ class FlowEngine:
         self.opened_in = self.ifaces["opened_in"].data
         self.opened_out = self.ifaces["opened_out"].data
         self.by_port = self.ifaces["by_port"].data
+        self.by_peer = self.ifaces["by_peer"].data
         self.outcomes = np.zeros((len(OUTCOMES), 2), np.uint64)
         self.tally = self.outcomes.data
         self.frames = 0
@@ -278,7 +281,7 @@ class FlowEngine:
         side = mask = generation = iface_id = 0
         if self.selects:
             side = self._workload_side(sender, iface, outgoing)
-            mask = self._select(iface, key, opener, side, p.tcp_flags)
+            mask = self._select(p, iface, key, opener, side, sender, p.tcp_flags)
             if not mask:
                 self._tell(_NOT_SELECTED, word)
                 return
@@ -339,7 +342,7 @@ class FlowEngine:
         opener = self.table.opener[index]
         flags = self.table.tcp_flags[index, 0] | self.table.tcp_flags[index, 1] | p.tcp_flags
         if counted_by == 0:
-            mask = self._select(iface, key, opener, side, flags)
+            mask = self._select(p, iface, key, opener, side, sender, flags)
             if not mask:
                 self._tell(_NOT_SELECTED, word)
                 return False
@@ -353,12 +356,12 @@ class FlowEngine:
         if counted_by != iface_id:
             other = self.table.peer_iface[index]
             if other == 0 or (other == iface_id and self.table.peer_generation[index] != generation):
-                self.table.peer_observations[index] = self._select(iface, key, opener, side, flags)
+                self.table.peer_observations[index] = self._select(p, iface, key, opener, side, sender, flags)
                 self.table.peer_generation[index] = generation
                 self.table.peer_iface[index] = iface_id
             self._tell(_DUPLICATE, word)
             return False
-        mask = self._select(iface, key, opener, side, flags)
+        mask = self._select(p, iface, key, opener, side, sender, flags)
         self.table.observations[index] = mask
         self.table.generation[index] = generation
         if mask:
@@ -377,8 +380,8 @@ class FlowEngine:
         """A packet leaves the workload on egress inside the pod, on ingress at the host's side of its interface."""
         return sender if outgoing == (self.iface_pod_side[iface] != 0) else 1 - sender
 
-    def _select(self, iface: int, key: int, opener: int, side: int, flags: int) -> int:
-        """The observations that take this flow for the workload behind `iface`."""
+    def _select(self, p: Packet, iface: int, key: int, opener: int, side: int, sender: int, flags: int) -> int:
+        """The observations that take this packet's flow for the workload behind `iface`."""
         mask = self.opened_out[iface] if opener == side else self.opened_in[iface]
         by_port = mask & self.by_port[iface]
         if by_port:
@@ -389,4 +392,11 @@ class FlowEngine:
             if protocol != _TCP or not flags & _SYN:  # the opener is a guess
                 named |= self.port_masks.get(protocol, high if opener else low)
             mask &= ~by_port | named
+        by_peer = mask & self.by_peer[iface]
+        if by_peer:
+            if sender == side:
+                named = self.peer_masks.get(p.dst0, p.dst1)
+            else:
+                named = self.peer_masks.get(p.src0, p.src1)
+            mask &= ~by_peer | named
         return mask

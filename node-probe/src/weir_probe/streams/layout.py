@@ -64,7 +64,7 @@ EXPORTED: Final = np.dtype(
         ("flow_id", "<u8"),  # 0: not seen by user space yet
         ("sequence", "<u4"),  # records of this flow so far
         ("retired_tick", "<u4"),  # tick in which the slot was retired; 0: not
-        ("peer", "<u8"),  # export's memory of who the peer is: version << 32 | side << 31 | identity
+        ("peer", "<u8"),  # export's memory of who the peer is: Peers.of_flow
     ]
 )
 
@@ -79,5 +79,6 @@ IFACE: Final = np.dtype(
         ("opened_in", "<u8"),
         ("opened_out", "<u8"),
         ("by_port", "<u8"),
+        ("by_peer", "<u8"),
     ]
 )

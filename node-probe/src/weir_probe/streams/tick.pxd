@@ -36,6 +36,9 @@ cdef class Ticker:
     cpdef Py_ssize_t run(self, unsigned long long now, unsigned long long tcp_idle, unsigned long long tcp_closed,
                          unsigned long long other_idle)
 
+    @cython.locals(i=cython.Py_ssize_t, side=cython.Py_ssize_t)
+    cpdef void postpone(self, Py_ssize_t row)
+
     @cython.locals(row=cython.Py_ssize_t, i=cython.Py_ssize_t, freed=cython.Py_ssize_t)
     cpdef Py_ssize_t release(self, Py_ssize_t count)
 

@@ -104,6 +104,16 @@ class Ticker:
             count += 1
         return count
 
+    def postpone(self, row: int) -> None:
+        """As if this tick had not come to the row's flow: what it counted, and that it began or ended, comes again."""
+        i = self.row_slot[row]
+        for side in range(2):
+            self.read[i, side] = (self.read[i, side] - self.row_delta[row, side]) & WORD
+            self.row_delta[row, side] = 0
+        if self.row_event[row] & 1:
+            self.flow_id[i] = 0
+        self.row_event[row] = 0
+
     def release(self, count: int) -> int:
         """Empty the slots of the flows that ended in these `count` rows; returns how many."""
         freed = 0
