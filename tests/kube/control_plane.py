@@ -168,6 +168,10 @@ class ControlPlane:
         """Take the API server away at once, as a crash does; its data stay in etcd."""
         kill(self._processes.pop("kube-apiserver"))
 
+    def stop_controllers(self) -> None:
+        """End the controller manager: nothing is made, collected or evicted any more but by whom the caller starts."""
+        kill(self._processes.pop("kube-controller-manager"))
+
     @contextmanager
     def api_away(self) -> Iterator[None]:
         """Without the API server inside the `with`; it is back and ready afterwards, also when the test failed."""

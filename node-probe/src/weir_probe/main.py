@@ -16,6 +16,7 @@ from weir_api import feed
 if TYPE_CHECKING:
     from weir_probe.agent import Agent
     from weir_probe.cluster import Cluster
+    from weir_probe.rhythm import Rhythm
 
 log = logging.getLogger("weir_probe")
 
@@ -52,8 +53,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--report-interval",
         type=float,
-        default=float(env.get("WEIR_REPORT_INTERVAL_S", "10")),
-        help="seconds between reports [WEIR_REPORT_INTERVAL_S]",
+        default=float(env["WEIR_REPORT_INTERVAL_S"]) if env.get("WEIR_REPORT_INTERVAL_S") else None,
+        help="seconds between reports; default: as the plan says, 10 or more [WEIR_REPORT_INTERVAL_S]",
     )
     p.add_argument(
         "--identity-url",
@@ -117,6 +118,7 @@ def run(args: argparse.Namespace) -> int:
     from weir_probe.export.sink import Queued
     from weir_probe.identity import Feed, FeedSettings
     from weir_probe.keeper import KeeperError, Keeping
+    from weir_probe.rhythm import Rhythm
     from weir_probe.serving import serve
 
     try:
@@ -137,7 +139,9 @@ def run(args: argparse.Namespace) -> int:
             log.warning("%s", error)
 
     def on_plan(plan: NodeProbeSpec | None, generation: int) -> None:
-        agent.set_plan(plan or NodeProbeSpec(), generation)
+        wanted = plan or NodeProbeSpec()
+        rhythm.plan(wanted.report_interval_s)
+        agent.set_plan(wanted, generation)
 
     def on_fault(text: str | None) -> None:
         agent.forgive("InvalidPlan")
@@ -171,25 +175,22 @@ def run(args: argparse.Namespace) -> int:
         print(f"weir-probe: --metrics {args.metrics}: {error}", file=sys.stderr)
         return 2 if isinstance(error, ValueError) else 1
     stop = threading.Event()
+    rhythm = Rhythm(time.monotonic(), args.report_interval)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     agent.start()
     cluster.start()
-    _report_until(stop, agent, cluster, args.report_interval)
+    _report_until(stop, agent, cluster, rhythm)
     cluster.close()
     stop_serving()
     agent.close()
     return 0
 
 
-def _report_until(stop: threading.Event, agent: "Agent", cluster: "Cluster", interval_s: float) -> None:
-    """Report at every change of what is captured, and every interval; the next makes up for one that failed."""
-    seen = -1
-    due = 0.0
+def _report_until(stop: threading.Event, agent: "Agent", cluster: "Cluster", rhythm: "Rhythm") -> None:
+    """Report whenever the rhythm wants it; the next makes up for one that failed."""
     while not stop.wait(0.1):
-        now = time.monotonic()
         applied = agent.applied
-        if applied != seen or now >= due:
-            reported = agent.informed and cluster.report(agent.report())
-            seen = applied if reported else seen
-            due = now + (interval_s if reported else min(interval_s, 2.0))
+        if agent.informed and rhythm.wants(applied, time.monotonic()):
+            received = cluster.report(agent.report())
+            rhythm.reported(applied, time.monotonic(), received=received)
