@@ -190,6 +190,6 @@ def _report_until(stop: threading.Event, agent: "Agent", cluster: "Cluster", int
         now = time.monotonic()
         applied = agent.applied
         if applied != seen or now >= due:
-            reported = agent.informed and cluster.report(agent.report())
+            reported = agent.applied > 0 and cluster.report(agent.report())
             seen = applied if reported else seen
             due = now + (interval_s if reported else min(interval_s, 2.0))
