@@ -34,7 +34,9 @@ class FlowRecord(Model):
     dst_port: int = Field(description="The other side's port.")
     protocol: str | int = Field(description="IANA keyword such as TCP; the number where it has none.")
     src_namespace: str = Field("", description="Namespace of src's workload or Service; empty: not known, or none.")
-    src_workload: str = Field("", description="Kind/name of src's workload, Service or Node, or its class: node, cluster, external.")
+    src_workload: str = Field(
+        "", description="Kind/name of src's workload, Service or Node, or its class: node, cluster, external."
+    )
     src_pod: str = Field("", description="Pod of src.")
     dst_namespace: str = Field("", description="Namespace of dst's workload or Service.")
     dst_workload: str = Field("", description="Kind/name of dst's workload, Service or Node, or its class.")
