@@ -46,6 +46,7 @@ _SETTLE_S = 0.05  # events come in bursts; a plan is applied once they have
 _RETRY_S = (0.3, 0.5, 1.0, 2.0, 5.0)  # pods whose interfaces are not there yet
 _LOOK_TICKS = 5  # interfaces that come and go inside pods tell nobody outside
 _NEWS_S = 0.2  # answers of the feed come in bursts too; one that moves an address costs a pass over the table
+_PEERS_S = 5.0  # how long the peers of a capture that was taken over stay as they are without the feed
 _RESELECT_S = 1.0  # flows are selected anew for changes of their peers no more often
 _TOP_PEERS = 10
 _PEERS_UNKNOWN = (
@@ -127,6 +128,7 @@ class Agent:
         self._news_since: float | None = None
         self._reselect_at: float | None = None
         self._reselected = 0.0
+        self._peers_by = time.monotonic() + _PEERS_S if kept is not None else 0.0
 
         self._plan, self._generation = NodeProbeSpec(), 0
         self._bits: dict[str, int] = dict(kept.bits) if kept else {}
@@ -246,6 +248,13 @@ class Agent:
         """Whether plan and pods were told; before that there is nothing to report."""
         return self._wanted_plan is not None and self._wanted_pods is not None
 
+    def _awaits_peers(self, now: float) -> bool:
+        """A capture that was taken over selects by the peers of before: they hold until those of now are known."""
+        if self.applied or now > self._peers_by:
+            return False
+        assert self._wanted_plan is not None
+        return not self._identities.know_peers(self._wanted_plan[0].observations)
+
     def _run(self) -> None:
         next_tick = time.monotonic() + self.settings.tick_s
         while not self._stopping:
@@ -258,8 +267,9 @@ class Agent:
             if self._stopping:
                 return
             now = time.monotonic()
-            if not self.informed:
-                self._dirty_since = None
+            if not self.informed or self._awaits_peers(now):
+                self._dirty_since = now if self.informed else None
+                self._news_since = None
                 next_tick = now + self.settings.tick_s
                 continue
             with self._lock:
@@ -421,7 +431,7 @@ class Agent:
                     ns_per_packet=self._cost.ns_per_packet,
                     memory_bytes=_resident_bytes(),
                     observations=[(o, self._measured(o, top)) for o in self._plan.observations],
-                    issues=(*self._issues, *follow.issues(state)),
+                    issues=(*self._issues, *follow.issues(state, datetime.now(UTC))),
                     identity=follow.report(state, self._harvest.names.table.refused),
                     previous=self._previous.conditions if self._previous else (),
                 )

@@ -191,6 +191,6 @@ def _report_until(stop: threading.Event, agent: "Agent", cluster: "Cluster", rhy
     """Report whenever the rhythm wants it; the next makes up for one that failed."""
     while not stop.wait(0.1):
         applied = agent.applied
-        if agent.informed and rhythm.wants(applied, time.monotonic()):
+        if applied > 0 and rhythm.wants(applied, time.monotonic()):
             received = cluster.report(agent.report())
             rhythm.reported(applied, time.monotonic(), received=received)

@@ -58,6 +58,16 @@ class Wire:
         """The pod first: what the host sends before there is a carrier passes tc, but not the veth and its counters."""
         ip("-n", self.name, "link", "set", "eth0", "up")
         ip("link", "set", self.name, "up")
+        # the kernel gives each side its queue a moment after the carrier is there; what is sent before is dropped
+        deadline = time.monotonic() + 20
+        while not all(map(self._has_queue, (("link",), ("-n", self.name, "link")))):
+            assert time.monotonic() < deadline, f"{self.name} does not come up"
+            time.sleep(0.01)
+
+    def _has_queue(self, link: tuple[str, ...]) -> bool:
+        device = "eth0" if "-n" in link else self.name
+        done = subprocess.run(["ip", *link, "show", device], capture_output=True, text=True, check=True)
+        return "state UP" in done.stdout
 
     def remove(self) -> None:
         subprocess.run(["ip", "netns", "del", self.name], capture_output=True, check=False)

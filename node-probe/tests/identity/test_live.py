@@ -1,5 +1,6 @@
 """A whole agent with a real capture: names of peers and `selector.peers` by the feed."""
 
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 
@@ -11,7 +12,7 @@ from capture.wires import Wire
 from identity.standin import Operator, node, pod, service
 from weir_api.nodeprobe import IdentityReport, PlannedObservation, plan
 from weir_api.selector import Workload
-from weir_probe.agent import Agent, AgentSettings
+from weir_probe.agent import Agent, AgentSettings, Kept
 from weir_probe.capture.model import Rung
 from weir_probe.capture.model import Settings as CaptureSettings
 from weir_probe.identity import Alone, Feed, FeedSettings, Source
@@ -31,10 +32,28 @@ class Host:
         self.pod = LocalPod(
             Workload("shop", "web-1", {"app": "web"}), "u-web", ("Deployment", "web"), (wire.pod4,), netns=wire.path
         )
-        settings = AgentSettings("node-1", CaptureSettings(rung=rung, slots=4096), tick_s=0.5)
-        self.agent = Agent(settings, source=source)
+        self.settings = AgentSettings("node-1", CaptureSettings(rung=rung, slots=4096), tick_s=0.5)
+        self.kept: Kept | None = None
+        self.agent = Agent(self.settings, source=source, keep=self._keep)
         self.agent.start()
         self.pods = [self.pod]
+
+    def _keep(self, kept: Kept) -> None:
+        for fd in self.kept.fds.values() if self.kept else ():
+            os.close(fd)
+        self.kept = Kept({name: os.dup(fd) for name, fd in kept.fds.items()}, kept.capture, kept.bits)
+
+    def succeed(self, source: Source) -> None:
+        """Another agent takes the capture over."""
+        self.agent.leave()
+        kept, self.kept = self.kept, None
+        self.agent = Agent(self.settings, kept=kept, source=source, keep=self._keep)
+        self.agent.start()
+
+    def close(self) -> None:
+        self.agent.close()
+        for fd in self.kept.fds.values() if self.kept else ():
+            os.close(fd)
 
     def observe(self, *peers: Mapping[str, object] | None) -> None:
         """An observation of the pod for each of these peers."""
@@ -96,7 +115,7 @@ def make_host(make_wire: Callable[[], Wire], operator: Operator) -> Iterator[Cal
 
     yield make
     for host in made:
-        host.agent.close()
+        host.close()
 
 
 def attached(host: Host) -> bool:
@@ -190,6 +209,28 @@ def test_peers_select(operator: Operator, make_host: Callable[..., Host], until:
     host.send(FAR, 1000, 32)
     until(lambda: host.total(2) == 63, "all flows")
     assert (host.total(0), host.total(1)) == (19, 4), "a flow that lives follows the change"
+
+
+def test_an_agent_that_takes_over_keeps_the_peers_until_it_knows_those_of_now(
+    operator: Operator, make_host: Callable[..., Host], until: Until
+) -> None:
+    operator.peers["uid-0"] = {FAR}
+    host = make_host()
+    host.observe({"podSelector": {"matchLabels": {"app": "db"}}})
+    until(lambda: attached(host) and host.issues() == [], "the answer")
+    time.sleep(1.5)
+    host.send(FAR, 1000, 3)
+    until(lambda: host.total() == 3, "the flow")
+    operator.stop()
+    host.succeed(Feed(FeedSettings(operator.url, operator.token_file(), operator.ca, backoff_s=0.2)))
+    host.observe({"podSelector": {"matchLabels": {"app": "db"}}})
+    time.sleep(1.5)
+    host.send(FAR, 1000, 4)
+    host.send(FAR, 1001, 5)
+    operator.start()
+    until(lambda: host.identity.connected, "the feed")
+    host.send(FAR, 1000, 6)
+    until(lambda: host.total() == 15, "every packet since")
 
 
 def test_peers_are_all_known_on_a_host_of_its_own(make_host: Callable[..., Host], until: Until) -> None:

@@ -35,6 +35,7 @@ class Book:
         self.answers: dict[Packed, object] = {}  # Identity, None or _UNANSWERED, of what is asked for
         self.peers: dict[str, set[Packed]] = {}  # of selectors that are answered
         self.cut: set[str] = set()  # selectors with members beyond MAX_MEMBERS
+        self._members: Mapping[str, AbstractSet[Packed]] | None = None  # of `peers`, as it is told
         self._selectors: dict[str, PeerSelector] = {}
         self._changed: dict[Packed, Identity | None] = {}
         # what this connection still is to be told
@@ -73,6 +74,7 @@ class Book:
     def select(self, selectors: Sequence[PeerSelector]) -> None:
         """Want these selectors, and no others."""
         wanted = {selector.id: selector for selector in selectors}
+        self._members = None
         for gone in self._selectors.keys() - wanted.keys():
             self.peers.pop(gone, None)
             self.cut.discard(gone)
@@ -120,6 +122,7 @@ class Book:
         for text in news.nobody:
             self._answer(from_text(text), None)
         for change in news.peers:
+            self._members = None
             if change.id not in self._selectors:
                 continue
             if change.replace or change.id not in self.peers:
@@ -144,8 +147,10 @@ class Book:
         return changed
 
     def members(self) -> Mapping[str, AbstractSet[Packed]]:
-        """A copy of the members of each answered selector."""
-        return {key: frozenset(members) for key, members in self.peers.items()}
+        """The members of each answered selector; the same object until any of them changes."""
+        if self._members is None:
+            self._members = {key: frozenset(members) for key, members in self.peers.items()}
+        return self._members
 
 
 def _some(waiting: dict[Packed, None]) -> list[Packed]:

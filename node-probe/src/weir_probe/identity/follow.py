@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 from weir_api.nodeprobe import IdentityReport, PlannedObservation
@@ -35,6 +35,14 @@ class Follower:
             self._selectors = wanted
             self.members = self._source.members()
 
+    def know_peers(self, observations: Sequence[PlannedObservation]) -> bool:
+        """Whether the peers of these are told, as far as anybody tells them."""
+        if not self._source.answers:
+            return True
+        self.plan(observations)
+        self.members = self._source.members()
+        return self.members.keys() >= peers.selectors(observations).keys()
+
     def ask(self) -> None:
         """After a tick: ask for the addresses that came up in it."""
         if self._names.met or self._names.dropped:
@@ -52,7 +60,7 @@ class Follower:
         for packed, who in answers.items():
             self._names.learn(packed, who)
         members = self._source.members()
-        changed = members != self.members
+        changed = members is not self.members and members != self.members
         self.members = members
         return changed
 
@@ -79,11 +87,11 @@ def report(state: State, refused: int) -> IdentityReport:
     )
 
 
-def issues(state: State) -> list[tuple[str, str]]:
+def issues(state: State, now: datetime) -> list[tuple[str, str]]:
     """What is wrong with the source: a refusal at once, a break when it lasts."""
     if state.kind != "Feed" or state.connected:
         return []
-    away_s = (datetime.now(UTC) - state.since).total_seconds()
+    away_s = (now - state.since).total_seconds()
     if state.refused:
         return [("IdentityFeedRefused", state.problem)]
     if away_s < _AWAY_S:
