@@ -40,7 +40,7 @@ FROM root AS probe-root
 ARG TARGETARCH
 ARG BCC=0
 RUN /stages/debian.sh libbpf1 libelf1 libstdc++6 libsqlite3-0
-RUN [ "$BCC" = 0 ] || /stages/debian.sh python3-bpfcc:all libbpfcc libclang-cpp14 \
+RUN test "$BCC" = 0 || /stages/debian.sh python3-bpfcc:all libbpfcc libclang-cpp14 \
     libllvm14 libedit2 libbsd0 libmd0 libxml2 libicu72 libz3-4 libtinfo6
 COPY requirements/probe.txt requirements/
 RUN /stages/python.sh requirements/probe.txt weir-api weir-probe
