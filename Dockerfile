@@ -27,7 +27,7 @@ FROM wheels AS root
 ARG TARGETARCH
 COPY images/stages/debian.sh images/stages/python.sh /stages/
 RUN /stages/debian.sh base-files python3-minimal python3.11-minimal libpython3.11-minimal libpython3.11-stdlib libc6 \
-    libgcc-s1 gcc-12-base zlib1g libexpat1 libssl3 libffi8 libbz2-1.0 liblzma5 libuuid1 libcrypt1
+    libgcc-s1 libstdc++6 gcc-12-base zlib1g libexpat1 libssl3 libffi8 libbz2-1.0 liblzma5 libuuid1 libcrypt1
 COPY images/etc /rootfs/etc
 
 FROM root AS operator-root
@@ -39,8 +39,8 @@ RUN /stages/python.sh requirements/operator.txt weir-api weir-operator
 FROM root AS probe-root
 ARG TARGETARCH
 ARG BCC=0
-RUN /stages/debian.sh libbpf1 libelf1 libstdc++6 libsqlite3-0
-RUN [ "$BCC" = 0 ] || /stages/debian.sh python3-bpfcc:all libbpfcc libclang-cpp14 \
+RUN /stages/debian.sh libbpf1 libelf1 libsqlite3-0
+RUN test "$BCC" = 0 || /stages/debian.sh python3-bpfcc:all libbpfcc libclang-cpp14 \
     libllvm14 libedit2 libbsd0 libmd0 libxml2 libicu72 libz3-4 libtinfo6
 COPY requirements/probe.txt requirements/
 RUN /stages/python.sh requirements/probe.txt weir-api weir-probe
