@@ -17,14 +17,13 @@ import numpy.typing as npt
 from weir_probe.capture.pcap import CaptureDecoder, PcapError, Readable, read_capture
 from weir_probe.streams.engine import FlowEngine
 from weir_probe.streams.layout import BYTES_BITS, BYTES_MASK, OUTCOMES, TIMES
-from weir_probe.streams.performance import CLOSE_TYPES, close_types
+from weir_probe.streams.performance import CLOSE_TYPES, IDLE_TIMEOUT_NS, close_type
 from weir_probe.streams.table import FlowTable
 from weir_probe.wire.protocols import TCP, UDP, protocol_name
 from weir_probe.wire.text import address, instants
 
 MAX_FLOWS: Final = 4_194_304
 _FIRST_CAPACITY: Final = 4_096
-_FIN: Final = 0x01
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,9 +174,15 @@ class Replay:
             packets, octets = _totals(slots, extra)
             measured = extra["measured"]
             l3_bytes, l4_bytes = _layers(slots, extra, octets)
-            fins = np.stack([slots["tcp_flags"][row, tx], slots["tcp_flags"][row, rx]], axis=1) & _FIN != 0
-            closed = close_types(slots, fins, self._decoder.latest_ns - slots["last"])
-            closed[slots["proto"] != TCP] = 0
+            flags = slots["tcp_flags"]
+            ends = map(
+                close_type,
+                slots["opening"].tolist(),
+                slots["reset"].tolist(),
+                flags[row, tx].tolist(),
+                flags[row, rx].tolist(),
+                (self._decoder.latest_ns - slots["last"] >= IDLE_TIMEOUT_NS).tolist(),
+            )
             yield (
                 _addresses(slots["addr"][row, tx]),
                 _addresses(slots["addr"][row, rx]),
@@ -204,7 +209,7 @@ class Replay:
                 slots["syn"].tolist(),
                 slots["synack"].tolist(),
                 slots["fin"].tolist(),
-                [CLOSE_TYPES[end] for end in closed.tolist()],
+                [CLOSE_TYPES[end] for end in ends],
             )
 
 

@@ -71,7 +71,10 @@ def test_numbers_agree() -> None:
 
 def test_marks_and_close_types_agree() -> None:
     header = (OBJECT.parent / "tcp.h").read_text(encoding="utf-8")
-    marks = {name: int(value, 16) for name, value in re.findall(r"#define (\w+) 0x([0-9a-f]+)(?: /\*.*)?$", header, re.MULTILINE)}
+    marks = {
+        name: int(value, 16)
+        for name, value in re.findall(r"#define (\w+) 0x([0-9a-f]+)(?: /\*.*)?$", header, re.MULTILINE)
+    }
     source = Path(performance.__file__).parent.joinpath("performance.py").read_text(encoding="utf-8")
     theirs: dict[str, int] = {}
     for names, values in re.findall(r"^((?:_[A-Z_]+(?:, )?)+) = ((?:0x\w+(?:, )?)+)", source, re.MULTILINE):

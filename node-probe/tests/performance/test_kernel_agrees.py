@@ -24,7 +24,7 @@ from weir_probe.capture.model import HOST, CaptureError, Interface, Selected, Se
 from weir_probe.streams.engine import FlowEngine
 from weir_probe.streams.layout import LIVE, SLOT, TIMES
 from weir_probe.streams.measures import MEASURED, Measures
-from weir_probe.streams.performance import close_types
+from weir_probe.streams.performance import close_type
 from weir_probe.streams.table import FlowTable
 
 pytestmark = pytest.mark.root
@@ -80,15 +80,14 @@ def told(slots: npt.NDArray[Any], measured: npt.NDArray[Any]) -> list[dict[str, 
     """All that is known of each flow, by name."""
     taken = np.flatnonzero(slots["state"] >= LIVE)
     slots, measured = slots[taken], measured[taken]
-    row, tx = np.arange(len(slots)), slots["opener"]
-    fins = np.stack([slots["tcp_flags"][row, tx] & FIN, slots["tcp_flags"][row, 1 - tx] & FIN], axis=1) != 0
-    ends = close_types(slots, fins, np.zeros(len(slots), np.uint64))
     flows = []
-    for slot, more, end in zip(slots, measured, ends, strict=True):
+    for slot, more in zip(slots, measured, strict=True):
+        client, server = (int(slot["tcp_flags"][slot["opener"] ^ way]) for way in (0, 1))
+        end = close_type(int(slot["opening"]), int(slot["reset"]), client, server, False)
         both = [(name, slot[name].tolist()) for name in SLOT.names or () if name not in UNLIKE]
         both += [(name, more[name].tolist()) for name in ("ooo", "last_rtt_ns", "count", "sum_ns", "max_ns")]
         both += [("retrans beyond a gap", more["retrans"].tolist())]
-        flows.append(dict(both) | {"close_type": int(end)})
+        flows.append(dict(both) | {"close_type": end})
     return sorted(flows, key=repr)
 
 
@@ -129,7 +128,13 @@ def test_conversations(kernel: Kernel, name: str) -> None:
 
 
 def test_udp_and_echo(kernel: Kernel) -> None:
-    asks = Conversation("10.0.0.9", 5000, "10.0.0.2", 53, UDP) >> Says(b"a?") >> Says(b"aaaa?") >> Hears(b"1") >> Hears(b"2")
+    asks = (
+        Conversation("10.0.0.9", 5000, "10.0.0.2", 53, UDP)
+        >> Says(b"a?")
+        >> Says(b"aaaa?")
+        >> Hears(b"1")
+        >> Hears(b"2")
+    )
     pings = Conversation("10.0.0.9", 0, "10.0.0.2", 0, ICMP) >> Says(b"ping") >> Hears(b"ping") >> Hears(b"x")
     frames = [*asks, *pings]
     found = kernel.play(frames)

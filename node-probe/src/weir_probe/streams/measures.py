@@ -173,4 +173,3 @@ class Measures:
             self.ranges[index, way] = count - (after - first - 1)
         self.range_low[index, way, first] = seq
         self.range_high[index, way, first] = end
-

@@ -12,7 +12,11 @@ cdef unsigned int _SENT_SYN, _SENT_SYNACK, _SPOKE, _SENT_DATA, _HOLES, _SYN_FIRS
 cdef unsigned int _PUSHED, _HELD, _RESPONDED, _SHOOK, _REQUEST
 cdef int _NONE, _OPENS, _ANSWERS, _CHALLENGED, _ESTABLISHED, _QUEUE_LACK
 cdef int _FINISH, _SERVER_RESET, _CLIENT_ESTABLISH_RST, _PORT_REUSE, _LACK, _CLIENT_RST
+cdef int _SYN_MISS, _ACK_MISS, _CLIENT_HALF_CLOSE, _SERVER_HALF_CLOSE, _TIMEOUT
 
+cpdef int close_type(
+    unsigned int opening, unsigned int reset, unsigned int client_flags, unsigned int server_flags, bint timed_out
+) noexcept
 cdef bint _before(unsigned int one, unsigned int other) noexcept nogil
 
 

@@ -3,13 +3,12 @@
 """Performance of each flow, packet by packet: times, retransmissions, windows, and how the flow ended.
 
 docs/flows.md defines every figure, bpf/tcp.h is the same for the kernel. What is kept of a flow is in its slot
-(layout.SLOT). Times, and segments out of sequence, go to where they are kept: to Measures at once (capture files), or to
-the stream of samples. Way 0 is from the client, the end that opened the flow; 1 is from the server.
+(layout.SLOT). Times, and segments out of sequence, go to where they are kept: to Measures at once (capture files), or
+to the stream of samples. Way 0 is from the client, the end that opened the flow; 1 is from the server.
 """
 
 from typing import Any, Final
 
-import numpy as np
 import numpy.typing as npt
 
 from weir_probe.streams.layout import TIMES
@@ -69,6 +68,9 @@ _CLIENT_ESTABLISH_RST = CLOSE_TYPES.index("client_establish_rst")  # the server'
 _PORT_REUSE = CLOSE_TYPES.index("client_source_port_reuse")
 _LACK = CLOSE_TYPES.index("server_queue_lack")
 _CLIENT_RST = CLOSE_TYPES.index("client_rst")
+_SYN_MISS, _ACK_MISS = CLOSE_TYPES.index("server_syn_miss"), CLOSE_TYPES.index("client_ack_miss")
+_CLIENT_HALF_CLOSE = CLOSE_TYPES.index("client_half_close")
+_SERVER_HALF_CLOSE, _TIMEOUT = CLOSE_TYPES.index("server_half_close"), CLOSE_TYPES.index("tcp_timeout")
 
 
 def _before(one: int, other: int) -> bool:
@@ -76,26 +78,24 @@ def _before(one: int, other: int) -> bool:
     return (one - other) & _MASK >= _HALF
 
 
-def close_types(
-    slots: npt.NDArray[Any], fins: npt.NDArray[Any], idle_ns: npt.NDArray[np.uint64]
-) -> npt.NDArray[np.uint8]:
-    """How each TCP connection ended, as indexes of CLOSE_TYPES.
-
-    `fins`: whether the client, the server sent FIN, by slot; `idle_ns`: how long nothing has come since.
-    """
-    opening, (client, server) = slots["opening"], fins.T
-    states = {name: opening == state for state, name in enumerate(OPENING_STATES)}
-    rules = {
-        "server_syn_miss": states["syn"],
-        "client_ack_miss": states["synack"],
-        "server_queue_lack": states["queue_lack"],
-        "finish": client & server,
-        "server_half_close": client,
-        "client_half_close": server,
-        "tcp_timeout": states["established"] & (idle_ns >= IDLE_TIMEOUT_NS),
-    }
-    ends = np.select(list(rules.values()), [CLOSE_TYPES.index(name) for name in rules])
-    return np.where(slots["reset"], slots["reset"], ends).astype(np.uint8)
+def close_type(opening: int, reset: int, client_flags: int, server_flags: int, timed_out: bool) -> int:
+    """How a TCP connection ended, as an index of CLOSE_TYPES: `opening` and `reset` as its slot has them, the flags
+    that either end has sent, and whether nothing came for as long as an open connection may be idle."""
+    if reset:
+        return reset
+    if opening == _OPENS:
+        return _SYN_MISS
+    if opening == _ANSWERS:
+        return _ACK_MISS
+    if opening == _QUEUE_LACK:
+        return _LACK
+    if client_flags & server_flags & _FIN:
+        return _FINISH
+    if client_flags & _FIN:
+        return _SERVER_HALF_CLOSE
+    if server_flags & _FIN:
+        return _CLIENT_HALF_CLOSE
+    return _TIMEOUT if opening == _ESTABLISHED and timed_out else 0
 
 
 class Performance:
