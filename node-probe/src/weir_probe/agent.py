@@ -397,6 +397,7 @@ class Agent:
                 overflowed={bit: int(series.overflowed[bit]) for bit in named},
                 outcomes=self._outcomes(),
                 lost=self._capture.losses(),
+                unmeasured=self._capture.unmeasured(),
                 records=self._sink.stats() if self._sink is not None else {},
                 live_flows=self._harvest.rows,
                 interfaces=len(self._attachments.watched),

@@ -16,15 +16,14 @@ import numpy.typing as npt
 
 from weir_probe.capture.pcap import CaptureDecoder, PcapError, Readable, read_capture
 from weir_probe.streams.engine import FlowEngine
-from weir_probe.streams.layout import BYTES_BITS, BYTES_MASK, OUTCOMES
-from weir_probe.streams.performance import CLOSE_TYPES, TIMES, close_types
+from weir_probe.streams.layout import BYTES_BITS, BYTES_MASK, OUTCOMES, TIMES
+from weir_probe.streams.performance import CLOSE_TYPES, IDLE_TIMEOUT_NS, close_type
 from weir_probe.streams.table import FlowTable
-from weir_probe.wire.protocols import TCP, protocol_name
+from weir_probe.wire.protocols import TCP, UDP, protocol_name
 from weir_probe.wire.text import address, instants
 
 MAX_FLOWS: Final = 4_194_304
 _FIRST_CAPACITY: Final = 4_096
-_FIN: Final = 0x01
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,10 +172,17 @@ class Replay:
             row = np.arange(len(slots))
             tx, rx = slots["opener"], 1 - slots["opener"]
             packets, octets = _totals(slots, extra)
-            measured = extra["performance"]
-            fins = np.stack([slots["tcp_flags"][row, tx], slots["tcp_flags"][row, rx]], axis=1) & _FIN != 0
-            closed = close_types(measured, fins, self._decoder.latest_ns - slots["last"])
-            closed[slots["proto"] != TCP] = 0
+            measured = extra["measured"]
+            l3_bytes, l4_bytes = _layers(slots, extra, octets)
+            flags = slots["tcp_flags"]
+            ends = map(
+                close_type,
+                slots["opening"].tolist(),
+                slots["reset"].tolist(),
+                flags[row, tx].tolist(),
+                flags[row, rx].tolist(),
+                (self._decoder.latest_ns - slots["last"] >= IDLE_TIMEOUT_NS).tolist(),
+            )
             yield (
                 _addresses(slots["addr"][row, tx]),
                 _addresses(slots["addr"][row, rx]),
@@ -189,19 +195,21 @@ class Replay:
                 packets[row, rx].tolist(),
                 octets[row, tx].tolist(),
                 octets[row, rx].tolist(),
-                *_both(measured["l3_bytes"]),
-                *_both(measured["l4_bytes"]),
+                l3_bytes[row, tx].tolist(),
+                l3_bytes[row, rx].tolist(),
+                l4_bytes[row, tx].tolist(),
+                l4_bytes[row, rx].tolist(),
                 *_times(measured),
-                _us(measured["rtt_ns"]),
-                *_both(measured["retrans"]),
-                *_both(measured["retrans_opening"]),
-                *_both(measured["retrans_kind"]),
+                _us(measured["last_rtt_ns"]),
+                *_both(slots["retrans"] + measured["retrans"]),
+                *_both(slots["retrans_opening"].sum(axis=2)),
+                *_both(slots["retrans_opening"].sum(axis=1)),
                 *_both(measured["ooo"]),
-                *_both(measured["zero_win"]),
-                measured["syn"].tolist(),
-                measured["synack"].tolist(),
-                measured["fin"].tolist(),
-                [CLOSE_TYPES[end] for end in closed.tolist()],
+                *_both(slots["zero_win"]),
+                slots["syn"].tolist(),
+                slots["synack"].tolist(),
+                slots["fin"].tolist(),
+                [CLOSE_TYPES[end] for end in ends],
             )
 
 
@@ -222,7 +230,7 @@ def replay(source: str | Path | Readable, *, max_flows: int = MAX_FLOWS) -> Repl
 
 
 def _replay(stream: Readable, max_flows: int) -> Replay:
-    engine = FlowEngine(FlowTable(capacity=_FIRST_CAPACITY, max_flows=max_flows, performance=True))
+    engine = FlowEngine(FlowTable(capacity=_FIRST_CAPACITY, max_flows=max_flows))
     decoder = CaptureDecoder(engine)
     try:
         read_capture(stream, decoder)
@@ -237,8 +245,18 @@ def _totals(slots: npt.NDArray[Any], extra: npt.NDArray[Any]) -> tuple[npt.NDArr
     return packets, extra["bytes"] + (slots["traffic"] & np.uint64(BYTES_MASK))
 
 
+def _layers(
+    slots: npt.NDArray[Any], extra: npt.NDArray[Any], octets: npt.NDArray[Any]
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Bytes of IP packets, and of what TCP and UDP carry in them, by side."""
+    l3_bytes = octets - extra["link_bytes"] - (slots["headers"] >> np.uint64(32))
+    l4_bytes = l3_bytes - extra["header_bytes"] - (slots["headers"] & np.uint64(0xFFFFFFFF))
+    l4_bytes[(slots["proto"] != TCP) & (slots["proto"] != UDP)] = 0
+    return l3_bytes, l4_bytes
+
+
 def _times(measured: npt.NDArray[Any]) -> Iterator[list[Any]]:
-    for time in range(len(TIMES)):
+    for time in range(TIMES.index("rtt")):
         yield measured["count"][:, time].tolist()
         yield _us(measured["sum_ns"][:, time])
         yield _us(measured["max_ns"][:, time])

@@ -21,9 +21,9 @@ def open_rung() -> Iterator[Callable[..., Capture]]:
     """Opens captures of a given rung, and closes them; skips where the machine refuses it."""
     opened: list[Capture] = []
 
-    def open_it(rung: Rung, slots: int = 65_536) -> Capture:
+    def open_it(rung: Rung, slots: int = 65_536, *, stamped: bool = False) -> Capture:
         try:
-            opened.append(ladder.open_capture(Settings(rung=rung, slots=slots)))
+            opened.append(ladder.open_capture(Settings(rung=rung, slots=slots, stamped=stamped)))
         except CaptureError as error:
             pytest.skip(f"this machine refuses the rung {rung}: {error}")
         return opened[-1]

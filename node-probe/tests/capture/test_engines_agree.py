@@ -79,7 +79,9 @@ def runs(frame: bytes) -> bool:
     return len(frame) >= 14 + least
 
 
-ALL = tuple(name for name in SLOT.names or () if name not in ("last", "first_ns", "pad", "reserved"))
+#: Times, and what says where in memory the flow is.
+UNLIKE = ("last", "first_ns", "last_ns", "syn_ns", "synack_ns", "held_ns", "marks", "index", "pad")
+ALL = tuple(name for name in SLOT.names or () if name not in UNLIKE)
 
 
 def summary(slots: npt.NDArray[Any], fields: tuple[str, ...] = ALL) -> set[tuple[bytes, ...]]:

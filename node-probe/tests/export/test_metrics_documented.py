@@ -20,6 +20,7 @@ def exported() -> set[str]:
         overflowed={},
         outcomes={},
         lost={},
+        unmeasured={},
         records={},
         live_flows=0,
         interfaces=0,

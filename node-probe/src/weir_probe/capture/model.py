@@ -117,12 +117,13 @@ class Overhead:
 
 @dataclass(frozen=True)
 class Settings:
-    """How to open a capture. `slots` is the size of the flow table: a power of two, 128 bytes each."""
+    """How to open a capture. `slots` is the size of the flow table: a power of two, 256 bytes each."""
 
     rung: Rung | None = None  # force one; None: the first that works
     slots: int = DEFAULT_SLOTS
     ring_bytes: int = 64 << 20  # AF_PACKET: memory of all rings together
     fragment_timeout_s: int = 30
+    stamped: bool = False  # tests: BPF_PROG_TEST_RUN gives the time of each packet
 
     def __post_init__(self) -> None:
         if self.slots < 8 or self.slots & (self.slots - 1):
@@ -139,6 +140,8 @@ class Capture(ABC):
     and the head word of a slot that was RETIRED for a tick to 0."""
     exported: npt.NDArray[Any]
     """layout.EXPORTED, flat, one for each slot; written by user space only."""
+    measured: npt.NDArray[Any]
+    """measures.MEASURED, the same; filled from `samples` by whoever reads the table."""
 
     @abstractmethod
     def attach(self, iface: Interface) -> None:
@@ -178,6 +181,15 @@ class Capture(ABC):
         """Packets lost before they could be parsed, by reason, since the capture began (no byte count is known)."""
 
     @abstractmethod
+    def samples(self) -> npt.NDArray[Any]:
+        """layout.SAMPLE: what packets told since the last call, in its order; for `streams.measures.Measures.apply`."""
+
+    @abstractmethod
+    def unmeasured(self) -> dict[str, int]:
+        """What was counted but not measured, by reason, since the capture began: samples that found no room
+        (`samples_full`), packets that met another CPU in their flow (`contended`)."""
+
+    @abstractmethod
     def flush_fragments(self, older_than_s: float) -> int:
         """Count fragments whose datagram's first never came to the flow without ports; returns how many datagrams."""
 
@@ -212,11 +224,18 @@ class Constants:
 
     fragment_ticks: int
     netns: int
+    stamped: bool
+    sample_mask: int
     bucket_mask: int
     hash_key: tuple[int, ...]
 
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """All but the key, in the order of the structure."""
+        return self.fragment_ticks, self.netns, int(self.stamped), self.sample_mask, self.bucket_mask
+
     def pack(self) -> bytes:
-        return struct.pack("=QII10I", self.fragment_ticks, self.netns, self.bucket_mask, *self.hash_key)
+        return struct.pack("=QIIII10I", *self.numbers, *self.hash_key)
 
 
 class Loader(Protocol):

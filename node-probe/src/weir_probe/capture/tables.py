@@ -18,7 +18,9 @@ from weir_probe.capture.model import (
     Prefix,
     Selected,
 )
-from weir_probe.streams.layout import EXPORTED, IFACE, OUTCOMES, SLOT, WAYS
+from weir_probe.streams.layout import EXPORTED, IFACE, OUTCOMES, RING, SAMPLE, SLOT, WAYS
+from weir_probe.streams.measures import MEASURED
+from weir_probe.streams.samples import SAMPLES, Samples
 
 FRAGMENTS: Final = 65_536
 MAX_PORTS: Final = 65_536
@@ -29,6 +31,7 @@ FRAGMENT: Final = np.dtype(
     [
         ("pending", "<u8"),
         ("last", "<u8"),
+        ("headers", "<u8"),
         ("leaves", "<u2"),
         ("dst_port", "<u2"),
         ("iface", "<u2"),
@@ -38,8 +41,11 @@ FRAGMENT: Final = np.dtype(
 )
 CLOCK: Final = np.dtype([("ticks", "<u8"), ("monotonic_ns", "<u8")])
 TALLY_BYTES: Final = 16
+WORK_BYTES: Final = 136  # struct work of flow.bpf.c
 
 _PROBES: Final = 4
+#: What user space alone keeps of each slot.
+_OWN: Final = {"exported": EXPORTED, "measured": MEASURED}
 _MIX: Final = 0x9E3779B1
 
 
@@ -87,7 +93,15 @@ def arrange(
     return place_of, homeless
 
 
-def _map_shared(fd: int, dtype: np.dtype[Any], count: int) -> npt.NDArray[Any]:
+def create_memory(name: str, dtype: np.dtype[Any], count: int) -> int:
+    """Memory that another process can take over; only what is written takes room. Raises OSError."""
+    fd = os.memfd_create(f"weir-{name}")
+    os.ftruncate(fd, count * dtype.itemsize)
+    return fd
+
+
+def map_shared(fd: int, dtype: np.dtype[Any], count: int) -> npt.NDArray[Any]:
+    """An array over a memory-mapped map, or over memory of `create_memory`."""
     memory = mmap.mmap(fd, count * dtype.itemsize, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
     return np.frombuffer(memory, dtype, count)
 
@@ -103,10 +117,12 @@ class Tables:
     def __init__(self, fds: Mapping[str, int], slots: int) -> None:
         """Over existing maps, whose descriptors are taken over."""
         self.fds = dict(fds)
-        self.slots = _map_shared(fds["flows"], SLOT, slots)
-        self.exported = _map_shared(fds["exported"], EXPORTED, slots)
-        self.ifaces = _map_shared(fds["ifaces"], IFACE, MAX_INTERFACES)
-        self._clock = _map_shared(fds["clocks"], CLOCK, 1)
+        self.slots = map_shared(fds["flows"], SLOT, slots)
+        self.exported = map_shared(fds["exported"], EXPORTED, slots)
+        self.measured = map_shared(fds["measured"], MEASURED, slots)
+        self.samples = Samples(map_shared(fds["samples"], SAMPLE, SAMPLES), map_shared(fds["ring"], RING, 1))
+        self.ifaces = map_shared(fds["ifaces"], IFACE, MAX_INTERFACES)
+        self._clock = map_shared(fds["clocks"], CLOCK, 1)
         self._peers: dict[Prefix, int] | None = None  # what `peers` holds; None: not read yet
 
     @classmethod
@@ -116,19 +132,23 @@ class Tables:
         fragment = (FRAGMENT_KEY.itemsize, FRAGMENT.itemsize)
         wanted = {
             "flows": (array, (4, WAYS * SLOT.itemsize), slots // WAYS, shared),
-            "exported": (array, (4, EXPORTED.itemsize), slots, shared),
+            "samples": (array, (4, SAMPLE.itemsize), SAMPLES, shared),
+            "ring": (array, (4, RING.itemsize), 1, shared),
             "ifaces": (array, (4, IFACE.itemsize), MAX_INTERFACES, shared),
             "clocks": (array, (4, CLOCK.itemsize), 1, shared),
             "ports": (syscall.MAP_HASH, (PORT_KEY.itemsize, 8), MAX_PORTS, syscall.F_NO_PREALLOC),
             "peers": (syscall.MAP_LPM_TRIE, (PEER_KEY.itemsize, 8), MAX_PREFIXES, syscall.F_NO_PREALLOC),
             "fragments": (syscall.MAP_LRU_HASH, fragment, FRAGMENTS, 0),
             "pending": (syscall.MAP_HASH, fragment, FRAGMENTS, syscall.F_NO_PREALLOC),
+            "works": (syscall.MAP_PERCPU_ARRAY, (4, WORK_BYTES), 1, 0),
             "outcomes": (syscall.MAP_PERCPU_ARRAY, (4, TALLY_BYTES), len(OUTCOMES), 0),
         }
         fds: dict[str, int] = {}
         try:
             for name, shape in wanted.items():
                 fds[name] = syscall.map_create(name, *shape)
+            for name, dtype in _OWN.items():
+                fds[name] = create_memory(name, dtype, slots)
             return cls(fds, slots)
         except OSError:
             for fd in fds.values():
@@ -137,7 +157,7 @@ class Tables:
 
     def program_maps(self) -> dict[str, int]:
         """The maps that flow.bpf.c names."""
-        return {name: fd for name, fd in self.fds.items() if name != "exported"}
+        return {name: fd for name, fd in self.fds.items() if name not in _OWN}
 
     def select(
         self,
@@ -253,4 +273,5 @@ class Tables:
             os.close(fd)
         self.fds.clear()
         self.slots, self.exported = np.zeros(0, SLOT), np.zeros(0, EXPORTED)
+        self.measured, self.samples = np.zeros(0, MEASURED), Samples()
         self.ifaces, self._clock = np.zeros(0, IFACE), np.zeros(0, CLOCK)

@@ -3,8 +3,12 @@ from weir_probe.export.peers cimport Peers
 from weir_probe.export.series cimport SeriesTable
 from weir_probe.streams.tick cimport Ticker
 
+from weir_probe.streams.performance cimport close_type
+
 cdef unsigned long long BYTES
 cdef unsigned int _INDEX, _UNKNOWN
+cdef Py_ssize_t _COUNTERS, _BY_WAY, _TIMES
+cdef unsigned char _LIVE
 
 cdef class Aggregator:
     cdef readonly SeriesTable series
@@ -34,16 +38,35 @@ cdef class Aggregator:
     cdef unsigned int[:] row_slot
     cdef unsigned int[:] row_event
     cdef unsigned long long[:, :] row_delta
+    cdef unsigned long long[:, :] row_counters
+    cdef unsigned char[:] state, opening, reset
+    cdef unsigned int[:] left_in
+    cdef readonly object later
+    cdef unsigned char[:, :] tcp_flags
+    cdef unsigned long long mask, peer_mask
+    cdef unsigned int role, protocol, local, other, behind_peer
 
     @cython.locals(row=cython.Py_ssize_t, i=cython.Py_ssize_t, mask=cython.ulonglong, peer_mask=cython.ulonglong,
                    a=cython.ulonglong, b=cython.ulonglong, opened=cython.bint, live=cython.bint, side=cython.uint,
-                   protocol=cython.uint, role=cython.uint, local=cython.uint, other=cython.uint, iface=cython.ushort,
-                   peer_iface=cython.ushort)
+                   iface=cython.ushort, peer_iface=cython.ushort, event=cython.uint, close=cython.int,
+                   opener=cython.uint, counted=cython.Py_ssize_t)
     cpdef void consume(self, Py_ssize_t count)
 
-    @cython.locals(bit=cython.uint)
-    cdef void _spread(self, unsigned long long mask, unsigned int role, unsigned int protocol, unsigned int local,
-                      unsigned int peer, unsigned long long sent, unsigned long long received, bint opened, bint live)
+    @cython.locals(slot="unsigned int[:]", kind="unsigned char[:]", ns="unsigned long long[:]", at=cython.Py_ssize_t,
+                   i=cython.Py_ssize_t, waits="unsigned char[:]")
+    cpdef void consume_times(self, samples) except *
+
+    @cython.locals(side=cython.uint, iface=cython.ushort, peer_iface=cython.ushort)
+    cdef bint _resolve(self, Py_ssize_t i, unsigned int other) except -1
+
+    @cython.locals(bit=cython.uint, at=cython.Py_ssize_t, which=cython.Py_ssize_t, mine=cython.Py_ssize_t)
+    cdef void _spread(self, unsigned long long mask, unsigned int role, unsigned int local, unsigned int peer,
+                      unsigned long long sent, unsigned long long received, bint opened, bint live, Py_ssize_t row,
+                      int close)
+
+    @cython.locals(bit=cython.uint, at=cython.Py_ssize_t)
+    cdef void _time(self, unsigned long long mask, unsigned int role, unsigned int local, unsigned int peer,
+                    unsigned int what, unsigned long long took_ns)
 
     @cython.locals(bit=cython.uint)
     cdef void _total(self, unsigned long long mask, unsigned long long a, unsigned long long b, bint opened, bint live)

@@ -22,6 +22,7 @@ from weir_probe.export.sink import Queued
 from weir_probe.export.window import Window
 from weir_probe.plan.pods import LocalPod
 from weir_probe.streams.layout import LIVE
+from weir_probe.streams.measures import Measures
 from weir_probe.streams.tick import Ticker
 
 #: Ticks until the last flow of a pod that went is read: retired, waited for, ended. Its peer may be waited for besides.
@@ -67,9 +68,10 @@ class Harvest:
         slots, exported = capture.slots, capture.exported
         exported["peer"][slots["state"] >= LIVE] = 0  # identities of an earlier process
         # ids of flows differ from those of an earlier process, which began in an earlier second
-        self._ticker = Ticker(slots, exported, int(time.time()) << 24)
+        self._measures = Measures(capture.measured)
+        self._ticker = Ticker(slots, exported, int(time.time()) << 24, capture.measured)
         self._aggregator = Aggregator(slots, exported, self._ticker, names.table)
-        self._recorder = Recorder(slots, exported, self._ticker)
+        self._recorder = Recorder(slots, exported, self._ticker, capture.measured)
         self.series = self._aggregator.series
         self.totals = self._aggregator.totals
         self.window = Window(window_ticks)
@@ -141,6 +143,8 @@ class Harvest:
         self._aggregator.patient = patient
         began, now = time.perf_counter(), time.monotonic()
         clock = self._capture.clock()
+        samples = self._capture.samples()  # first: a slot that they name is not another flow's before `release`
+        self._measures.apply(samples)
         per_second = 1_000_000_000 // clock.ns_per_tick
         count = self._ticker.run(
             clock.ticks,
@@ -149,6 +153,7 @@ class Harvest:
             int(self._timeouts.other_idle_s * per_second),
         )
         self._aggregator.consume(count)
+        self._aggregator.consume_times(samples)
         written = self._recorder.consume(count, clock.monotonic_ns)
         if written and self._sink is not None:
             block = records.block(

@@ -12,7 +12,7 @@ cdef int _BYTES_BITS
 cdef Py_ssize_t _HEAD
 cdef Py_ssize_t _NON_IP, _NOT_SELECTED, _DUPLICATE, _MALFORMED, _TABLE_FULL, _FRAGMENTS_FULL
 cdef int _PACKET_NON_IP, _PACKET_MALFORMED, _WHOLE, _FIRST, _LATER
-cdef unsigned int _TCP, _UDP, _ICMP, _ICMPV6, _FIN, _SYN, _ACK
+cdef unsigned int _TCP, _UDP, _FIN, _SYN, _ACK
 
 
 @cython.final
@@ -100,6 +100,8 @@ cdef class FlowEngine:
         Py_ssize_t iface,
         bint outgoing,
     ) noexcept nogil
+    @cython.locals(link=cython.ulonglong)
+    cdef unsigned long long _headers(self, Packet p, unsigned long long word) noexcept nogil
     @cython.locals(way=cython.Py_ssize_t, fins=cython.uint)
     cdef void _measure(
         self, Py_ssize_t index, Packet p, Py_ssize_t sender, unsigned long long ts_ns

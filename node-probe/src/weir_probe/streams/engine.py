@@ -33,7 +33,7 @@ _NON_IP, _NOT_SELECTED, _DUPLICATE = 0, 1, 2
 _MALFORMED, _TABLE_FULL, _FRAGMENTS_FULL = 3, 4, 6
 _PACKET_NON_IP, _PACKET_MALFORMED = packet.NON_IP, packet.MALFORMED
 _WHOLE, _FIRST, _LATER = packet.WHOLE, packet.FIRST, packet.LATER
-_TCP, _UDP, _ICMP, _ICMPV6 = protocols.TCP, protocols.UDP, protocols.ICMP, protocols.ICMPV6
+_TCP, _UDP = protocols.TCP, protocols.UDP
 _FIN = 0x01
 _SYN, _ACK = 0x02, 0x10
 _HEAD = 4  # the slot's word of ports, protocol, state and interface
@@ -251,9 +251,8 @@ class FlowEngine:
             return
         if self.selects and not self._counts_here(index, p, key, sender, word, iface, outgoing):
             return
-        self.table.add(index, sender, word)
-        if self.table.measures:
-            self._measure(index, p, sender, last_ns)
+        self.table.add(index, sender, word, self._headers(p, word))
+        self._measure(index, p, sender, last_ns)
         late = first_ns <= self.table.last[index]
         self.table.last[index] = max(self.table.last[index], last_ns)
         if late and self.table.max_flows:  # capture files may be out of order, live ones are not
@@ -298,7 +297,9 @@ class FlowEngine:
         self.table.words[index, 3 - low] = p.dst1
         self.table.traffic[index, 0] = 0
         self.table.traffic[index, 1] = 0
-        self.table.add(index, sender, word)
+        self.table.headers[index, 0] = 0
+        self.table.headers[index, 1] = 0
+        self.table.add(index, sender, word, self._headers(p, word))
         self.table.last[index] = last_ns
         self.table.observations[index] = mask
         self.table.peer_observations[index] = 0
@@ -306,29 +307,34 @@ class FlowEngine:
         self.table.generation[index] = generation
         self.table.peer_generation[index] = 0
         self.table.peer_iface[index] = 0
-        self.table.tcp_flags[index, sender] = p.tcp_flags
-        self.table.tcp_flags[index, 1 - sender] = 0
+        self.table.tcp_flags[index, 0] = 0
+        self.table.tcp_flags[index, 1] = 0
         self.table.opener[index] = opener
         self.table.workload_side[index] = side
         if self.table.max_flows:
             self.table.serial[index] = serial
-        if self.table.measures:
-            self._measure(index, p, sender, last_ns)
+        self.table.index[index] = index
+        self.table.performance.begin(index)
+        self._measure(index, p, sender, last_ns)
+        self.table.tcp_flags[index, sender] = p.tcp_flags
         self.table.words[index, _HEAD] = key | _LIVE | iface_id << 48
+
+    def _headers(self, p: Packet, word: int) -> int:
+        """Link headers << 32 | IP and transport headers of the bytes in `word`."""
+        link = (word & _BYTES_MASK) - p.l3_bytes
+        return link << 32 | (p.l3_bytes - p.l4_bytes if p.protocol in (_TCP, _UDP) else 0)
 
     def _measure(self, index: int, p: Packet, sender: int, ts_ns: int) -> None:
         """The packet in the flow's performance; the slot knows its opener, and the flags of the packets before."""
-        way = 0 if sender == self.table.opener[index] else 1
-        self.table.performance.add_bytes(index, way, p.l3_bytes, p.l4_bytes)
-        if p.fragment == _LATER:
+        if not p.complete:
             return
+        way = 0 if sender == self.table.opener[index] else 1
         if p.protocol == _TCP:
-            if p.complete:
-                fins = self.table.tcp_flags[index, 0] & self.table.tcp_flags[index, 1] & _FIN
-                self.table.performance.observe_tcp(index, p, way, fins != 0, ts_ns)
+            fins = self.table.tcp_flags[index, 0] & self.table.tcp_flags[index, 1] & _FIN
+            self.table.performance.observe_tcp(index, p, way, fins != 0, ts_ns)
         elif p.protocol == _UDP:
             self.table.performance.observe_udp(index, way, ts_ns)
-        elif (p.protocol == _ICMP or p.protocol == _ICMPV6) and p.complete:  # noqa: PLR1714 -- C comparisons
+        else:
             self.table.performance.observe_echo(index, p, way, ts_ns)
 
     def _counts_here(self, index: int, p: Packet, key: int, sender: int, word: int, iface: int, outgoing: bool) -> bool:
