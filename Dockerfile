@@ -52,7 +52,7 @@ FROM scratch AS operator
 COPY --from=operator-root /rootfs /
 ENV PATH=/usr/local/bin:/usr/bin PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 USER 65532:65532
-EXPOSE 8080
+EXPOSE 8080 8443
 ENTRYPOINT ["weir-operator"]
 
 FROM scratch AS probe

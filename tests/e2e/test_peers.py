@@ -80,7 +80,7 @@ def second(control_plane: ControlPlane, operator: OperatorProcess, tmp_path: Pat
 def test_peers_elsewhere_have_names(fed: FedSite) -> None:
     site = fed.site
     checkout, db = site.start("checkout-1"), fed.elsewhere("db-1", "10.21.77.1")
-    virtual, _ = service(site.plane, site.namespace, "db", {"app": "db"})
+    virtual = service(site.plane, site.namespace, "db", {"app": "db"})
     front = site.hosts[0].add_external("virtual", virtual)
     serve(db, 5432)
     serve(front, 5432)
