@@ -25,11 +25,11 @@ _SERVER = bytes(10) + b"\xff\xff" + bytes([10, 0, 0, 2])  # of ipv4_frame, v4-ma
 LOOPBACK = Interface(HOST, 1, "lo", pod_side=False, id=1)
 
 
-def ipv4_frame(protocol: int, source_port: int, payload: int = 18) -> bytes:
-    """Ethernet, IPv4, and UDP or a TCP segment in mid-connection."""
+def ipv4_frame(protocol: int, source_port: int, payload: int = 18, flags: int = 16) -> bytes:
+    """Ethernet, IPv4, and UDP or a TCP segment in mid-connection. The same data again is a retransmission."""
     ports = struct.pack(">HH", source_port, 8080)
     header = ports + (
-        struct.pack(">HH", 8 + payload, 0) if protocol == 17 else struct.pack(">IIBBHHH", 1, 1, 80, 16, 64, 0, 0)
+        struct.pack(">HH", 8 + payload, 0) if protocol == 17 else struct.pack(">IIBBHHH", 1, 1, 80, flags, 64, 0, 0)
     )
     body = header + bytes(payload)
     ip = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(body), 1, 0, 64, protocol, 0) + bytes([10, 0, 0, 1, 10, 0, 0, 2])
@@ -80,8 +80,13 @@ def bench_test_run() -> None:
         program = capture.fds()["program:0:weir_ingress"]
         floor = one_flow(empty, ipv4_frame(17, 1000))
         print(f"{'empty':12}{'':>8}{floor:>9.0f}{0:>9.0f}")
-        for name, protocol in (("UDP", 17), ("TCP", 6)):
-            gross = one_flow(program, ipv4_frame(protocol, 1000))
+        for name, frame in (
+            ("UDP", ipv4_frame(17, 1000)),
+            ("TCP, ACK", ipv4_frame(6, 1000, 0)),
+            ("TCP, data", ipv4_frame(6, 1000)),
+            ("TCP, push", ipv4_frame(6, 1000, flags=24)),
+        ):
+            gross = one_flow(program, frame)
             print(f"{name:12}{1:>8}{gross:>9.0f}{gross - floor:>9.0f}")
         capture.measure(True)
         before = syscall.program_info(empty)
