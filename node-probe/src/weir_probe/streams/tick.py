@@ -48,8 +48,8 @@ class Ticker:
         measured: npt.NDArray[Any] | None = None,
         written: npt.NDArray[np.uint8] | None = None,
     ) -> None:
-        """`slots` (layout.SLOT), `exported` (layout.EXPORTED) and `measured` (measures.MEASURED; none: nothing is) with
-        Measures.written are flat, of one length. Flow ids count from `first_flow_id` (> 0), which differs from one
+        """`slots` (layout.SLOT), `exported` (layout.EXPORTED) and `measured` (measures.MEASURED, or none), with
+        Measures.written, are flat, of one length. Flow ids count from `first_flow_id` (> 0), which differs from one
         probe process to the next."""
         if measured is None:
             measured = np.zeros(len(slots), MEASURED)
@@ -197,7 +197,7 @@ class Ticker:
         self.read_counters[i, which - 4] = now & 0xFFFFFFFF
 
     def _take_back(self, i: int, row: int) -> None:
-        """As if `_count` had not been called; but for headers, whose packets come again: they are kept as told early."""
+        """As if `_count` had not been called; but for headers, which are kept as told early."""
         self.fresh[i] = 1
         for side in range(2):
             way = side ^ self.opener[i] & 1
