@@ -163,7 +163,8 @@ from weir_api.nodeprobe import NodeProbeStatus
 from weir_probe.cluster import Cluster
 logging.basicConfig()
 nothing = lambda *_: None
-Cluster("any", kubeconfig=None, on_plan=nothing, on_pods=nothing, on_fault=nothing).report(NodeProbeStatus())
+told = dict(on_plan=nothing, on_pods=nothing, on_fault=nothing, on_predecessor=nothing)
+Cluster("any", kubeconfig=None, **told).report(NodeProbeStatus())
 """
 MOUNT = """
 mount -t tmpfs tmpfs /run
