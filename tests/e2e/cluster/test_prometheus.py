@@ -10,6 +10,7 @@ import re
 import signal
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -100,7 +101,7 @@ def test_metrics_are_scraped(weir: WeirOnCluster, prometheus: Prometheus) -> Non
 
 def test_an_alert_fires(prometheus: Prometheus, machines: dict[str, Machine]) -> None:
     machine = next(iter(machines.values()))
-    probe = [pid for pid, name in machine.pids().items() if name.startswith("weir-probe")]
+    probe = [pid for pid in machine.pids() if b"weir_probe" in Path(f"/proc/{pid}/cmdline").read_bytes()]
     assert probe
     for pid in probe:
         os.kill(pid, signal.SIGSTOP)  # it hangs, and its container is not restarted before a minute has passed

@@ -69,6 +69,7 @@ def test_faults_at_random(weir: WeirOnCluster, machines: dict[str, Machine]) -> 
         print(f"round {number}: {happened}; status right after {time.monotonic() - began:.0f} s")
         for node in weir.nodes:
             assert balanced(weir, node), weir.report(node)["counters"]
+        for node in weir.nodes:
             with Teller(weir, node) as teller:
                 teller.check()
 
