@@ -21,6 +21,8 @@ cdef class FlowEngine:
     cdef readonly PortMasks port_masks
     cdef Cursor cursor
     cdef Packet packet, orphan
+    cdef readonly Py_ssize_t carried
+    cdef readonly int way
     cdef bint selects
     cdef readonly object ifaces, outcomes
     cdef unsigned short[:] iface_id
@@ -134,3 +136,4 @@ cdef class FlowEngine:
     cdef unsigned long long _select(
         self, Py_ssize_t iface, unsigned long long key, Py_ssize_t opener, Py_ssize_t side, unsigned int flags
     ) noexcept nogil
+    cdef void _carry(self, Py_ssize_t index, Packet p, int sender) noexcept nogil

@@ -24,7 +24,7 @@ cdef class FlowTable:
     cdef unsigned short[:] iface, peer_iface
     cdef unsigned int[:] generation, peer_generation
     cdef unsigned long long[:, :] traffic
-    cdef unsigned long long[:] last, first_ns, observations, peer_observations, serial
+    cdef unsigned long long[:] last, first_ns, observations, peer_observations, serial, reader
     cdef unsigned long long[:, :] more_packets, more_bytes
 
     cdef void _use(self, slots, extra)

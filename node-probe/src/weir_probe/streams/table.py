@@ -16,9 +16,9 @@ from weir_probe.streams.hashing import KeyHash
 from weir_probe.streams.layout import BYTES_BITS, BYTES_MASK, EMPTY, LIVE, RETIRED, SLOT, WAYS
 from weir_probe.streams.performance import PERFORMANCE, Performance
 
-#: What a growing table knows of a flow besides its slot: the number of the frame it starts with, and the packets and
-#: bytes of each side that its traffic words have no more room for.
-EXTRA: Final = np.dtype([("serial", "<u8"), ("packets", "<u8", (2,)), ("bytes", "<u8", (2,))])
+#: What a growing table knows of a flow besides its slot: the number of the frame it starts with, the packets and bytes
+#: of each side that its traffic words have no more room for, and who reads its payload (streams/call_engine.py).
+EXTRA: Final = np.dtype([("serial", "<u8"), ("packets", "<u8", (2,)), ("bytes", "<u8", (2,)), ("reader", "<u8")])
 #: The same where the performance of flows is asked for.
 EXTRA_PERFORMANCE: Final = np.dtype([*EXTRA.descr, ("performance", PERFORMANCE)])
 CAPACITY: Final = 65_536
@@ -97,6 +97,7 @@ class FlowTable:
         self.workload_side = slots["workload_side"].data
         self.extra_words = extra.view(np.uint64).reshape(len(extra), self.extra_size).data
         self.serial = extra["serial"].data
+        self.reader = extra["reader"].data
         self.more_packets = extra["packets"].data
         self.more_bytes = extra["bytes"].data
         if self.measures:
