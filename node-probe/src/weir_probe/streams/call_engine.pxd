@@ -24,6 +24,8 @@ cdef class CallEngine:
     cdef readonly unsigned long long unread
     cdef readonly dict known
     cdef dict orders
+    cdef object on_done
+    cdef int most_done
     cdef unsigned long long swept_ns
     cdef readonly unsigned long long now_ns
 

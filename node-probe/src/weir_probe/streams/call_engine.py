@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import numpy as np
@@ -41,7 +41,9 @@ class CallEngine:
         calls: int = CALLS,
         conversations: int = CONVERSATIONS,
         redacts: bool = True,
+        on_done: Callable[[], None] | None = None,
     ) -> None:
+        """`on_done` is called when many calls are done, to read and release them; else whoever owns this does, in time."""
         self.protocols = tuple(protocols)
         self.book = CallBook(calls, conversations)
         self.message = Message()
@@ -53,6 +55,8 @@ class CallEngine:
         self.unread = 0  # connections that found no room
         self.known: dict[Endpoint, int] = {}  # the protocol that an endpoint spoke last
         self.orders: dict[tuple[int, int], tuple[int, ...]] = {}
+        self.on_done = on_done
+        self.most_done = calls // 2
         self.swept_ns = 0
         self.now_ns = 0
 
@@ -63,6 +67,10 @@ class CallEngine:
         table = engine.table
         p = engine.packet
         self.now_ns = max(self.now_ns, ts_ns)
+        if self.now_ns - self.swept_ns > _SWEEP_NS:
+            self.sweep()
+        if self.book.count >= self.most_done and self.on_done is not None:
+            self.on_done()
         number = table.reader[engine.carried]
         if number == 0:
             if p.payload == 0 and not p.tcp_flags & _SYN:
@@ -94,7 +102,7 @@ class CallEngine:
                 reader.finish()
 
     def sweep(self) -> None:
-        """Time out what has waited too long, and forget connections that are over. Once a second of capture time does."""
+        """Time out what has waited too long, and forget connections that are over; `take` does it once a second."""
         self.swept_ns = self.now_ns
         if self.now_ns > _CALL_TIMEOUT_NS:
             self.book.expire(self.now_ns - _CALL_TIMEOUT_NS)
