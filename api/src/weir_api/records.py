@@ -81,7 +81,9 @@ class CallRecord(Model):
     result: str = Field("", description="What the response says, in short.")
     request_bytes: int = Field(description="Size of the request's messages, as far as known.")
     response_bytes: int = Field(description="Size of the response's messages, as far as known.")
-    latency_us: float | None = Field(None, description="From the request's first byte to the response's; none: no response.")
+    latency_us: float | None = Field(
+        None, description="From the request's first byte to the response's; none: no response."
+    )
     trace_id: str = Field("", description="Trace that it belongs to.")
     span_id: str = Field("", description="Span of the caller.")
     parent_span_id: str = Field("", description="Parent of that span.")

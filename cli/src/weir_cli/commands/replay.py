@@ -90,9 +90,7 @@ def _calls(file: str, output: str, names: tuple[str, ...], redacts: bool, max_fl
     except ValueError as error:
         raise click.UsageError(f"--protocol: {error}") from error
     try:
-        summary = replay_calls(
-            file, sys.stdout.writelines, protocols=protocols, redacts=redacts, max_flows=max_flows
-        )
+        summary = replay_calls(file, sys.stdout.writelines, protocols=protocols, redacts=redacts, max_flows=max_flows)
     except OSError as error:
         raise Failure(f"{file}: {error.strerror}") from error
     sys.stdout.flush()

@@ -98,7 +98,7 @@ class CallEngine:
             reader.segment(way, engine.cursor, p.payload_at, captured, p.payload, seq, ts_ns)
         if p.tcp_flags & (_FIN | _RST):
             reader.fins |= 3 if p.tcp_flags & _RST else 1 << way
-            if reader.fins == 3:  # noqa: PLR2004 -- both ways
+            if reader.fins == 3:
                 reader.finish()
 
     def sweep(self) -> None:

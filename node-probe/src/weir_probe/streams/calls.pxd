@@ -29,6 +29,7 @@ cdef class CallBook:
     cdef void _forget(self, int conversation) noexcept
     cpdef void abandon(self, int conversation) noexcept
     cpdef void step_out(self, int conversation) noexcept
+    cpdef void step_in(self, int conversation, bint takes_turns, bint quiet) noexcept
     cpdef int hints(self, int conversation, unsigned long long ident) noexcept
     @cython.locals(row=cython.int)
     cpdef void take(

@@ -49,7 +49,7 @@ CALL: Final = np.dtype(
         ("has_code", "u1"),
         ("state", "u1"),
         ("cut", "u1"),
-        ("pad", "u1", (2,)),
+        ("pad", "u1", (4,)),
         ("text", "u1", (TEXT,)),
     ]
 )
@@ -168,6 +168,12 @@ class CallBook:
         if not self.by_id[conversation]:
             self.abandon(conversation)
             self.out_of_step[conversation] = True
+
+    def step_in(self, conversation: int, takes_turns: bool, quiet: bool) -> None:
+        """A request begins. Where nothing can be on its way any more, pairing in order is safe again: after a silence,
+        and in a connection that never had two calls in flight when the server spoke before."""
+        if self.out_of_step[conversation] and (quiet or (takes_turns and not self.pipelines[conversation])):
+            self.out_of_step[conversation] = False
 
     # ---- calls
 

@@ -9,6 +9,8 @@ from weir_probe.wire.cursor cimport Cursor
 cdef Py_ssize_t _NEED_MORE, _INVALID, _DETECT_LIMIT
 cdef int _FROM_CLIENT, _FROM_SERVER, _MAX_TRIES, _MAX_ERRORS
 cdef unsigned int _MASK, _BEHIND
+cdef unsigned long long _QUIET_NS
+cdef int _REQUEST
 
 
 @cython.final
@@ -24,7 +26,8 @@ cdef class Conversation:
     cdef Half first, second
     cdef readonly Parser parser
     cdef readonly int protocol, turned, row, tries, errors
-    cdef bint by_id, waits_for_more
+    cdef bint by_id, waits_for_more, takes_turns, quiet
+    cdef int spoke
     cdef Py_ssize_t limit
     cdef readonly bint mute
     cdef readonly unsigned long long frames, missing, senseless
@@ -44,14 +47,16 @@ cdef class Conversation:
         unsigned int seq,
         unsigned long long ts_ns,
     ) except *
-    @cython.locals(half=Half)
+    @cython.locals(half=Half, ahead=cython.uint)
     cpdef void acknowledged(self, int way, unsigned int ack) except *
     @cython.locals(half=Half, rest=cython.Py_ssize_t)
     cpdef void datagram(
         self, int way, Cursor cursor, Py_ssize_t at, Py_ssize_t captured, Py_ssize_t length, unsigned long long ts_ns
     ) except *
+    cdef void _listen(self, int way, unsigned long long ts_ns) noexcept
     cpdef void finish(self) except *
-    cdef void _release(self, int way, Half half, bint gives_up) except *
+    @cython.locals(ahead=cython.uint, seen=cython.uint, seq=cython.uint)
+    cdef void _release(self, int way, Half half, unsigned int known) except *
     cdef void _pass(self, int way, Half half, Py_ssize_t count) except *
     @cython.locals(missing=cython.Py_ssize_t, passed=cython.Py_ssize_t)
     cdef void _in_order(

@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 import numpy as np
 
-from weir_probe.protocols.message import Message
+from weir_probe.protocols.message import REQUEST, Message
 from weir_probe.protocols.parser import FROM_CLIENT, FROM_SERVER, INVALID, NEED_MORE, Parser, Spec
 from weir_probe.streams.calls import CallBook
 from weir_probe.streams.half import Half
@@ -21,12 +21,16 @@ from weir_probe.wire.cursor import Cursor
 DETECT_LIMIT: Final = 1024
 #: Segments without a protocol before a connection is left alone.
 MAX_TRIES: Final = 8
+#: After such a silence whatever was asked has been answered.
+QUIET_NS: Final = 1_000_000_000
 #: Frames in a row that made no sense before the protocol is doubted.
 MAX_ERRORS: Final = 3
 
 _NEED_MORE, _INVALID = NEED_MORE, INVALID
 _FROM_CLIENT, _FROM_SERVER = FROM_CLIENT, FROM_SERVER
-_DETECT_LIMIT, _MAX_TRIES, _MAX_ERRORS = DETECT_LIMIT, MAX_TRIES, MAX_ERRORS
+_DETECT_LIMIT, _MAX_TRIES, _MAX_ERRORS, _QUIET_NS = DETECT_LIMIT, MAX_TRIES, MAX_ERRORS, QUIET_NS
+_REQUEST = REQUEST
+_NO_PARSER: Final = Parser()
 _MASK, _BEHIND = 0xFFFFFFFF, 1 << 31
 
 
@@ -57,7 +61,7 @@ class Conversation:
         self.opener = opener
         self.halves = (Half(DETECT_LIMIT), Half(DETECT_LIMIT))
         self.first, self.second = self.halves
-        self.parser: Parser | None = None
+        self.parser = _NO_PARSER
         self.protocol = -1
         self.by_id = False
         self.limit = DETECT_LIMIT
@@ -71,6 +75,9 @@ class Conversation:
         self.frames = 0  # that made sense
         self.last_ns = 0
         self.fins = 0
+        self.spoke = -1  # who sent the last payload
+        #: Before the segment at hand came one of the other side; or a long silence.
+        self.takes_turns = self.quiet = False
         #: Bytes that belong to no frame: lost on the way, or without sense.
         self.missing = 0
         self.senseless = 0
@@ -91,7 +98,7 @@ class Conversation:
     def segment(self, way: int, cursor: Cursor, at: int, captured: int, length: int, seq: int, ts_ns: int) -> None:
         """A segment's payload: `captured` of its `length` bytes are there."""
         half = self.second if way else self.first
-        self.last_ns = ts_ns
+        self._listen(way, ts_ns)
         if not half.started:
             half.started = True
             half.next_seq = seq
@@ -107,27 +114,43 @@ class Conversation:
             if not half.skip >= ahead + length:  # else all of it belongs to a frame that is parsed already
                 half.hold(seq, bytes(cursor.buffer[at : at + captured]), length, ts_ns)
                 if half.full:
-                    self._release(way, half, True)
+                    self._release(way, half, seq)
                 return
             self._pass(way, half, ahead)
         self._in_order(way, half, cursor, at, captured, length, ts_ns)
         if half.waits:
-            self._release(way, half, False)
+            self._release(way, half, half.next_seq)
+
+    def _listen(self, way: int, ts_ns: int) -> None:
+        self.quiet = ts_ns - min(self.last_ns, ts_ns) > _QUIET_NS
+        self.takes_turns = self.spoke != way
+        self.spoke = way
+        self.last_ns = ts_ns
 
     def acknowledged(self, way: int, ack: int) -> None:
         """The receiver of direction `way` has all before `ack`: what is not here by now was not captured."""
         half = self.second if way else self.first
-        if half.waits and half.held_before(ack):
-            self._release(way, half, True)
+        if not half.started:
+            half.started = True
+            half.next_seq = ack
+            return
+        ahead = (ack - half.next_seq) & _MASK
+        if 0 < ahead < _BEHIND and not (ahead == 1 and self.fins >> way & 1):  # a FIN takes a number of its own
+            self.spoke = way
+            if half.waits:
+                self._release(way, half, ack)
+                ahead = (ack - half.next_seq) & _MASK
+            if 0 < ahead < _BEHIND:
+                self._pass(way, half, ahead)
 
     def datagram(self, way: int, cursor: Cursor, at: int, captured: int, length: int, ts_ns: int) -> None:
         """A datagram: frames of it end with it."""
-        self.last_ns = ts_ns
+        self._listen(way, ts_ns)
         if self.mute:
             return
         half = self.second if way else self.first
         cursor.limit(at + captured)
-        if self.parser is not None:
+        if self.protocol >= 0:
             self.parser.final = captured == length
         rest = self._run(way, half, cursor, at, at + captured, ts_ns, ts_ns)
         half.skip = 0
@@ -140,7 +163,7 @@ class Conversation:
         for way in range(2):
             half = self.halves[way]
             if half.waits:
-                self._release(way, half, True)
+                self._release(way, half, (half.next_seq + _BEHIND - 1) & _MASK)
             if half.used:
                 self._cut(way, half)
         if self.row >= 0:
@@ -150,32 +173,30 @@ class Conversation:
 
     # ---- the order of segments
 
-    def _release(self, way: int, half: Half, gives_up: bool) -> None:
-        """Take held segments as far as they follow; when it `gives_up`, gaps between them are missing bytes."""
+    def _release(self, way: int, half: Half, known: int) -> None:
+        """Take held segments as far as they follow; a gap before sequence number `known` is missing bytes."""
         while half.waits:
             seq, data, length, ts_ns = half.earliest()
             ahead = (seq - half.next_seq) & _MASK
             if 0 < ahead < _BEHIND:
-                if not gives_up:
+                if (known - seq) & _MASK >= _BEHIND:
                     half.hold(seq, data, length, ts_ns)
                     return
                 self._pass(way, half, ahead)
                 ahead = 0
-            known = (_MASK + 1 - ahead) & _MASK
-            if known < length:
+            seen = (_MASK + 1 - ahead) & _MASK
+            if seen < length:
                 cursor = Cursor()
                 cursor.bind(data)
-                start = min(known, len(data))
-                self._in_order(way, half, cursor, start, len(data) - start, length - known, ts_ns)
+                start = min(seen, len(data))
+                self._in_order(way, half, cursor, start, len(data) - start, length - seen, ts_ns)
 
     def _pass(self, way: int, half: Half, count: int) -> None:
         """The next `count` bytes of the direction will not come."""
         half.next_seq = (half.next_seq + count) & _MASK
         self._missing(way, half, count)
 
-    def _in_order(
-        self, way: int, half: Half, cursor: Cursor, at: int, captured: int, length: int, ts_ns: int
-    ) -> None:
+    def _in_order(self, way: int, half: Half, cursor: Cursor, at: int, captured: int, length: int, ts_ns: int) -> None:
         half.next_seq = (half.next_seq + length) & _MASK
         if self.mute:
             return
@@ -227,7 +248,7 @@ class Conversation:
 
     def _cut(self, way: int, half: Half) -> None:
         """What waits is all there will be of its frame."""
-        if self.parser is not None:
+        if self.protocol >= 0:
             self.parser.final = True
             rest = self._run(way, half, half.cursor, 0, half.used, half.first_ns, half.first_ns)
             self.parser.final = False
@@ -238,7 +259,7 @@ class Conversation:
         """Bytes that may have held whole messages are gone."""
         self.missing += count
         half.astray = True
-        if self.parser is not None:
+        if self.protocol >= 0:
             self.parser.lost(way ^ self.turned)
             self.book.step_out(self.row)
 
@@ -249,7 +270,7 @@ class Conversation:
         `first_ns`, whatever begins later at `ts_ns`."""
         cursor.limit(end)
         parser = self.parser
-        if parser is None:
+        if self.protocol < 0:
             if not self._detect(way, cursor, at, end):
                 return end if self.mute or end - at >= _DETECT_LIMIT or not self.waits_for_more else at
             parser = self.parser
@@ -283,6 +304,8 @@ class Conversation:
                     if ident >= 0:
                         self._hint(ident)
                 if parser.parse(cursor, at, at + there, side, self.message):
+                    if side == 0 and self.message.part == _REQUEST:
+                        self.book.step_in(self.row, self.takes_turns, self.quiet)
                     self.book.take(self.row, self.message, self.protocol, side, begun_ns, size)
                     self.frames += 1
                     self.errors = 0
@@ -290,7 +313,7 @@ class Conversation:
                     size = _INVALID
             if size < 0:
                 self._stumble(way, half)
-                if self.parser is None:
+                if self.protocol < 0:
                     return end
                 at += 1
                 continue
@@ -319,7 +342,7 @@ class Conversation:
     def _doubt(self) -> None:
         self.book.end(self.row)
         self.row = -1
-        self.parser = None
+        self.parser = _NO_PARSER
         self.protocol = -1
         self.frames = self.errors = 0
         self.turned = 0

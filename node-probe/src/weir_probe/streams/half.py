@@ -74,13 +74,6 @@ class Half:
         """Whether what is held is too much to go on waiting."""
         return len(self.held) >= MAX_HELD or self.held_bytes > MAX_HELD_BYTES
 
-    def held_before(self, ack: int) -> bool:
-        """Whether a held segment ends at or before `ack`."""
-        known = (ack - self.next_seq) & 0xFFFFFFFF
-        return known < 0x80000000 and any(
-            (seq + length - self.next_seq) & 0xFFFFFFFF <= known for seq, _, length, _ in self.held
-        )
-
     def earliest(self) -> tuple[int, bytes, int, int]:
         """Take the held segment that comes first in the stream."""
         base = self.next_seq

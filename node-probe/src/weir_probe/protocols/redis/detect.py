@@ -40,4 +40,4 @@ def detect(cursor: Cursor, at: int, end: int) -> int:
 
 def _in_a_name(byte: int) -> bool:
     """Letters, digits, `_`, `.` and `-`: modules' commands are called FT.SEARCH."""
-    return chr(byte).isalnum() and byte < 0x80 or byte in b"_.-"
+    return (chr(byte).isalnum() and byte < 0x80) or byte in b"_.-"

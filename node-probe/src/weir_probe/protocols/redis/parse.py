@@ -63,9 +63,10 @@ class Redis(Parser):
             return _INVALID
         if self.values.at == at:
             return end - at if self.final else _NEED_MORE
-        if self.values.owed and owed == 0 and way == 0 and end - at < _WHOLE_REQUEST and not self.final:
-            return _NEED_MORE
-        if self.values.at > end:
+        if owed == 0 and way == 0 and end - at < _WHOLE_REQUEST and not self.final:
+            if self.values.owed:
+                return _NEED_MORE
+        elif self.values.at > end:
             self.enough = end - at  # the rest of a long value
         return self.values.at - at
 
