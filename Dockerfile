@@ -1,56 +1,57 @@
 # syntax=docker/dockerfile:1
-# Weir's two images: `docker build --target operator -t weir-operator:0.1.0 .` and `--target probe` likewise.
-# For a release pin the base by digest: `--build-arg DEBIAN=debian:bookworm-slim@sha256:…`; Debian's packages then come
-# from the day of the build, everything of Python's from requirements/*.txt by hash.
+# Weir's two images, the targets `operator` and `probe`: `make images` builds both, with any engine or with none (docs/images.md).
+# What runs here runs on the machine that builds; the target's files are only unpacked and cross-compiled, so that an
+# image for another architecture needs no emulation. Python's packages come from requirements/*.txt by hash, Debian's
+# are those of the day; for a release pin DEBIAN by digest.
 ARG DEBIAN=debian:bookworm-slim
 
-FROM ${DEBIAN} AS python
-RUN apt-get update \
-    && apt-get install -y --no-install-recommends python3 \
-    && rm -rf /var/lib/apt/lists/*
-ENV PATH=/opt/weir/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+FROM --platform=$BUILDPLATFORM ${DEBIAN} AS tools
+ARG TARGETARCH
+COPY images/stages /stages
+RUN /stages/tools.sh
 
-# --- wheels: the only stage with compilers ----------------------------------------------------------------------------
-FROM python AS build
-RUN apt-get update \
-    && apt-get install -y --no-install-recommends python3-venv python3-dev gcc libc6-dev clang llvm libbpf-dev \
-    && rm -rf /var/lib/apt/lists/*
+# --- wheels: of our parts, for the target -----------------------------------------------------------------------------
+FROM tools AS wheels
+ARG TARGETARCH
 WORKDIR /src
-RUN python3 -m venv /build
 COPY requirements/build.txt requirements/
-RUN /build/bin/pip install --no-cache-dir --require-hashes -r requirements/build.txt
+RUN python3 -m venv /build && /build/bin/pip install --no-cache-dir --require-hashes -r requirements/build.txt
 COPY api api
 COPY operator operator
 COPY node-probe node-probe
-RUN /build/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation -w /wheels ./api ./operator ./node-probe
+RUN /stages/wheels.sh api operator node-probe
 
-# --- one venv per image, without pip ----------------------------------------------------------------------------------
-FROM build AS operator-venv
+# --- one root per image: Debian's files, then Python's ----------------------------------------------------------------
+FROM wheels AS root
+ARG TARGETARCH
+RUN /stages/debian.sh base-files python3-minimal python3.11-minimal libpython3.11-minimal libpython3.11-stdlib libc6 \
+    libgcc-s1 gcc-12-base zlib1g libexpat1 libssl3 libffi8 libbz2-1.0 liblzma5 libuuid1 libcrypt1
+COPY images/etc /rootfs/etc
+
+FROM root AS operator-root
+ARG TARGETARCH
 COPY requirements/operator.txt requirements/
-RUN python3 -m venv --without-pip /opt/weir \
-    && /build/bin/pip --python /opt/weir/bin/python install --no-cache-dir --require-hashes -r requirements/operator.txt \
-    && /build/bin/pip --python /opt/weir/bin/python install --no-deps --no-index /wheels/weir_api-*.whl /wheels/weir_operator-*.whl
+RUN /stages/python.sh requirements/operator.txt weir-api weir-operator
 
-FROM build AS probe-venv
+# BCC=1 adds the rung for kernels without BTF. BCC brings a compiler as libraries: it stays out unless asked for.
+FROM root AS probe-root
+ARG TARGETARCH
+ARG BCC=0
+RUN /stages/debian.sh libbpf1 libelf1 && [ "$BCC" = 0 ] || /stages/debian.sh python3-bpfcc:all libbpfcc libclang-cpp14 \
+    libllvm14 libstdc++6 libedit2 libbsd0 libmd0 libxml2 libicu72 libz3-4 libtinfo6
 COPY requirements/probe.txt requirements/
-RUN python3 -m venv --without-pip /opt/weir \
-    && /build/bin/pip --python /opt/weir/bin/python install --no-cache-dir --require-hashes -r requirements/probe.txt \
-    && /build/bin/pip --python /opt/weir/bin/python install --no-deps --no-index /wheels/weir_api-*.whl /wheels/weir_probe-*.whl
+RUN /stages/python.sh requirements/probe.txt weir-api weir-probe
 
-# --- the images -------------------------------------------------------------------------------------------------------
-FROM python AS operator
-COPY --from=operator-venv /opt/weir /opt/weir
+# --- the images: no shell, no package manager -------------------------------------------------------------------------
+FROM scratch AS operator
+COPY --from=operator-root /rootfs /
+ENV PATH=/usr/local/bin:/usr/bin PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 USER 65532:65532
 EXPOSE 8080
 ENTRYPOINT ["weir-operator"]
 
-# BCC=1 adds the rung for kernels without BTF. BCC brings a compiler, and its module is Debian's interpreter's: it stays
-# out unless asked for.
-FROM python AS probe
-ARG BCC=0
-RUN apt-get update \
-    && apt-get install -y --no-install-recommends libbpf1 $([ "$BCC" = 0 ] || echo python3-bpfcc) \
-    && rm -rf /var/lib/apt/lists/*
-COPY --from=probe-venv /opt/weir /opt/weir
+FROM scratch AS probe
+COPY --from=probe-root /rootfs /
+ENV PATH=/usr/local/bin:/usr/bin PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 EXPOSE 9790
 ENTRYPOINT ["weir-probe"]

@@ -6,7 +6,7 @@ PARTS  := api operator node-probe cli
 export PYTHON VENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint crds lock bench clean
+.PHONY: help setup demo test lint images crds chart lock bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 14
@@ -28,9 +28,15 @@ lint: setup ## ruff, mypy, import contracts
 	for conftest in */tests/conftest.py tests/conftest.py; do $(BIN)/mypy $$conftest || exit 1; done
 	$(BIN)/lint-imports
 
+images: setup ## build/images/*.tar for docker, kind, containerd; ARCH=arm64, ENGINE=none, BCC=1, FRESH=1
+	$(BIN)/python -m images $(if $(ARCH),--arch=$(ARCH)) $(if $(ENGINE),--engine=$(ENGINE)) $(if $(BCC),--bcc) $(if $(FRESH),--fresh)
+
 crds: setup ## write crds/ and the generated docs from api/
 	$(BIN)/python -m weir_api.crd crds
 	$(BIN)/python -m weir_api.docs docs/reference
+
+chart: setup ## write charts/weir and what `weir install` carries, from config/ (by kubectl)
+	PYTHONPATH=tests:scripts $(BIN)/python -m manifests
 
 bench: setup ## print figures; not a test
 	$(BIN)/python bench/flows.py

@@ -27,13 +27,14 @@ _numbers = itertools.count()
 
 
 def install(control_plane: ControlPlane) -> None:
-    """The CRDs, the operator's namespace, and its service account with its roles."""
+    """The CRDs, the operator's namespace, its service account with its roles, and what its replicas share."""
     control_plane.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(ROOT / "crds"))
     control_plane.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(ROOT / "crds"))
     if NAMESPACE not in control_plane.kubectl("get", "namespaces", "-o", "name"):
         control_plane.make_namespace(NAMESPACE)
-    rbac = str(ROOT / "config" / "operator" / "rbac.yaml")
-    control_plane.kubectl("apply", "--server-side", "--force-conflicts", "-f", rbac)
+    for name in ("rbac.yaml", "identity.yaml"):
+        manifest = str(ROOT / "config" / "operator" / name)
+        control_plane.kubectl("apply", "--server-side", "--force-conflicts", "-f", manifest)
 
 
 class OperatorProcess:
@@ -41,6 +42,7 @@ class OperatorProcess:
 
     def __init__(self, control_plane: ControlPlane, folder: Path, *flags: str) -> None:
         self.port = free_port()
+        self.identity_port = free_port()
         self._kubeconfig = control_plane.service_account_kubeconfig(NAMESPACE, "weir-operator")
         self._log = folder / f"operator-{self.port}.log"
         self._flags = flags
@@ -54,8 +56,9 @@ class OperatorProcess:
             f"--namespace={NAMESPACE}",
             f"--kubeconfig={self._kubeconfig}",
         ]
+        command += [f"--listen=127.0.0.1:{self.port}", f"--identity-listen=127.0.0.1:{self.identity_port}"]
         with self._log.open("a") as log:
-            return spawn([*command, f"--listen=127.0.0.1:{self.port}", *self._flags], stdout=log, stderr=log)
+            return spawn([*command, *self._flags], stdout=log, stderr=log)
 
     def restart(self) -> None:
         """Start it again after it ended."""

@@ -6,11 +6,13 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import yaml
 from pyroute2 import IPRoute
 
 from kube.control_plane import ControlPlane
@@ -30,11 +32,32 @@ def install(control_plane: ControlPlane) -> None:
     control_plane.kubectl("apply", "--server-side", "--force-conflicts", "-f", rbac)
 
 
-class ProbeProcess:
-    """A running probe: keeper and agent. `log()` is what both have written."""
+def granted() -> list[str]:
+    """The capabilities that the DaemonSet of config/probe gives the probe."""
+    daemonset = yaml.safe_load((ROOT / "config/probe/daemonset.yaml").read_text())
+    names: list[str] = daemonset["spec"]["template"]["spec"]["containers"][0]["securityContext"]["capabilities"]["add"]
+    return names
 
-    def __init__(self, node: Node, control_plane: ControlPlane, folder: Path, *flags: str) -> None:
+
+def restricted(capabilities: Iterable[str]) -> list[str]:
+    """What to put before a command so that it runs as root with these capabilities, and no way to more."""
+    bounding = ",".join(["-all", *(f"+{name.lower()}" for name in capabilities)])
+    return ["setpriv", f"--bounding-set={bounding}", "--inh-caps=-all", "--no-new-privs"]
+
+
+class ProbeProcess:
+    """A running probe: keeper and agent, with all of root's capabilities or with these. `log()` is what both wrote."""
+
+    def __init__(
+        self,
+        node: Node,
+        control_plane: ControlPlane,
+        folder: Path,
+        *flags: str,
+        capabilities: Iterable[str] | None = None,
+    ) -> None:
         self.node = node
+        self._before = [] if capabilities is None else restricted(capabilities)
         self._kubeconfig = node.kubeconfig(control_plane, "weir-probe", NAMESPACE)
         self._log = folder / f"probe-{node.name}.log"
         self._flags = flags
@@ -42,7 +65,8 @@ class ProbeProcess:
 
     def start(self) -> subprocess.Popen[str]:
         """Start it (again)."""
-        command = [sys.executable, "-m", "weir_probe", "--node", self.node.name, "--metrics", _METRICS]
+        program = [sys.executable, "-m", "weir_probe", "--node", self.node.name, "--metrics", _METRICS]
+        command = [*self._before, *program]
         with self._log.open("a") as log:
             self.process = self.node.popen(
                 [*command, "--kubeconfig", str(self._kubeconfig), "--report-interval", "1", *self._flags],
@@ -104,9 +128,11 @@ class Site(Shop):
         self.hosts = [Node(name) for name in self.nodes]
         self.probes: list[ProbeProcess] = []
 
-    def run_probes(self, *flags: str) -> None:
+    def run_probes(self, *flags: str, capabilities: Iterable[str] | None = None) -> None:
         """A probe on each node."""
-        self.probes = [ProbeProcess(host, self.plane, self.folder, *flags) for host in self.hosts]
+        self.probes = [
+            ProbeProcess(host, self.plane, self.folder, *flags, capabilities=capabilities) for host in self.hosts
+        ]
 
     def start(self, name: str, node: int = 0, **fields: Any) -> PodNetns:
         """A pod that is there: the object and its network namespace."""
@@ -142,6 +168,15 @@ class Site(Shop):
         plan = self.plan(node) or {}
         found = plan.get("status", {}).get("observations", [])
         return next((each for each in found if each["name"] == name), {})
+
+    def wait_total(self, packets: int, bytes: int, name: str = "checkout", node: int = 0) -> None:
+        """Until the node's probe reports exactly these totals of an observation."""
+        expected = {"packets": packets, "bytes": bytes}
+        self.plane.wait(
+            lambda: self.probe_report(name, node).get("total") == expected,
+            20,
+            f"totals of {expected}, not {self.probe_report(name, node)}",
+        )
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

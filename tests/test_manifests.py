@@ -157,18 +157,31 @@ def pod_of(manifest: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def test_the_operator_meets_the_restricted_standard(installed: ControlPlane, manifests: list[dict[str, Any]]) -> None:
-    namespace = "weir-test-restricted"
-    installed.make_namespace(namespace, {"pod-security.kubernetes.io/enforce": "restricted"})
+#: What Kubernetes' own admission says of each, by the level that a namespace enforces; "": accepted.
+POD_SECURITY = [
+    ("weir-operator", "restricted", ""),
+    ("weir-probe", "restricted", "hostNetwork=true, hostPID=true"),
+    ("weir-probe", "baseline", "hostNetwork=true, hostPID=true"),
+    ("weir-probe", "privileged", ""),
+]
+
+
+@pytest.mark.parametrize(("name", "level", "refusal"), POD_SECURITY)
+def test_pod_security_standards(
+    installed: ControlPlane, manifests: list[dict[str, Any]], name: str, level: str, refusal: str
+) -> None:
+    kind = "Deployment" if name == "weir-operator" else "DaemonSet"
+    namespace = f"weir-test-{name}-{level}"
+    installed.make_namespace(namespace, {"pod-security.kubernetes.io/enforce": level})
+    text = yaml.safe_dump(pod_of(of_kind(manifests, kind, name)))
     try:
-
-        def create(manifest: dict[str, Any]) -> str:
-            text = yaml.safe_dump(pod_of(manifest))
-            return str(installed.kubectl("create", "--dry-run=server", "-n", namespace, "-f", "-", input=text))
-
-        assert "candidate" in create(of_kind(manifests, "Deployment", "weir-operator"))
-        with pytest.raises(KubectlError, match="hostNetwork=true, hostPID=true"):
-            create(of_kind(manifests, "DaemonSet", "weir-probe"))
+        if refusal:
+            with pytest.raises(KubectlError, match=refusal):
+                installed.kubectl("create", "--dry-run=server", "-n", namespace, "-f", "-", input=text)
+        else:
+            assert "candidate" in installed.kubectl(
+                "create", "--dry-run=server", "-n", namespace, "-f", "-", input=text
+            )
     finally:
         installed.kubectl("delete", "namespace", namespace, "--wait=false")
 

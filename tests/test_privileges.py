@@ -2,20 +2,21 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-import yaml
 
+from operator_process import CHECKOUT, ROOT
+from probe_process import ProbeProcess, Site, granted, restricted
 from weir_probe.capture import ladder
 from weir_probe.capture.model import CaptureError, Rung, Settings
-
-ROOT = Path(__file__).parents[1]
 
 #: What the agent does first, and every 30 ticks: find the pod's interface, attach, tick, report, measure its programs.
 SCRIPT = """
@@ -60,13 +61,9 @@ def pod() -> Iterator[str]:
         ip("netns", "del", netns)
 
 
-def restricted(*command: str) -> subprocess.CompletedProcess[str]:
-    """Run as root with exactly the DaemonSet's capabilities, and no way to more."""
-    daemonset = yaml.safe_load((ROOT / "config/probe/daemonset.yaml").read_text())
-    granted = daemonset["spec"]["template"]["spec"]["containers"][0]["securityContext"]["capabilities"]["add"]
-    bounding = ",".join(["-all", *(f"+{name.lower()}" for name in granted)])
-    prefix = ["setpriv", f"--bounding-set={bounding}", "--inh-caps=-all", "--no-new-privs"]
-    return subprocess.run([*prefix, *command], capture_output=True, text=True, timeout=60, check=False)
+def run_restricted(*command: str) -> subprocess.CompletedProcess[str]:
+    """Run with exactly the DaemonSet's capabilities."""
+    return subprocess.run([*restricted(granted()), *command], capture_output=True, text=True, timeout=60, check=False)
 
 
 @pytest.mark.root
@@ -76,7 +73,7 @@ def test_each_rung_needs_no_more(pod: str, rung: Rung) -> None:
         ladder.open_capture(Settings(rung=rung, slots=4096)).close()
     except CaptureError as error:
         pytest.skip(f"rung {rung} does not work here with all of root's privileges: {error}")
-    done = restricted(sys.executable, "-c", SCRIPT, rung, pod)
+    done = run_restricted(sys.executable, "-c", SCRIPT, rung, pod)
     assert done.returncode == 0, done.stderr[-3000:]
     answer: dict[str, Any] = json.loads(done.stdout)
     assert "Traceback" not in done.stderr, done.stderr[-3000:]
@@ -89,6 +86,62 @@ def test_each_rung_needs_no_more(pod: str, rung: Rung) -> None:
 
 def test_entering_a_pod_is_not_among_them(pod: str) -> None:
     """What docs/security.md says of CAP_SYS_ADMIN."""
-    done = restricted("nsenter", f"--net=/run/netns/{pod}.web", "true")
+    done = run_restricted("nsenter", f"--net=/run/netns/{pod}.web", "true")
     assert done.returncode != 0
     assert "not permitted" in done.stderr
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the table in docs/security.md; `quoted` is what the probe says, in italics there."""
+
+    without: str
+    rung: str
+    pods: str
+    quoted: list[str]
+
+
+def documented() -> list[Row]:
+    """What docs/security.md says of the probe without each of its capabilities."""
+    text = (ROOT / "docs/security.md").read_text()
+    lines = text.partition("| without | rung |")[2].partition("\n\n")[0].splitlines()[2:]
+    cells = [[cell.strip() for cell in line.strip("| ").split(" | ")] for line in lines]
+    return [
+        Row(without.strip("`").removeprefix("CAP_"), rung.strip("`"), pods, re.findall(r"\*(.+?)\*", said))
+        for without, rung, pods, said in cells
+    ]
+
+
+def does_as_documented(site: Site, row: Row) -> None:
+    force = ["--capture", row.rung] if row.without == "NET_RAW" else []  # a better rung does not need it
+    capabilities = [name for name in granted() if name != row.without]
+    began = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    probe = ProbeProcess(site.hosts[0], site.plane, site.folder, *force, capabilities=capabilities)
+    site.probes = [probe]
+
+    def reported() -> bool:
+        if row.pods == "does not start":
+            return all(each in probe.log() for each in row.quoted)
+        status = (site.plan() or {}).get("status") or {}
+        found = site.probe_report()
+        return (
+            status.get("heartbeatTime", "") > began
+            and status["capture"]["rung"] == row.rung
+            and f"{found.get('attachedPods')} of {found.get('matchedPods')}" == row.pods
+            and all(each in json.dumps(status) for each in row.quoted)
+        )
+
+    site.plane.wait(reported, 30, f"what docs/security.md says: {row}")
+    probe.terminate()
+
+
+@pytest.mark.kube
+@pytest.mark.root
+def test_none_of_them_is_too_many(bare_site: Site) -> None:
+    """Without each in turn the probe does less, and says so as docs/security.md does."""
+    rows = documented()
+    assert [row.without for row in rows] == ["(all are there)", *granted()]
+    bare_site.start("checkout-1")
+    bare_site.observe("checkout", selector=CHECKOUT)
+    for row in rows:
+        does_as_documented(bare_site, row)

@@ -4,7 +4,7 @@ import subprocess
 import sys
 import textwrap
 
-from kube.node import PodNetns
+from kube.node import Node, PodNetns
 
 _SERVER = textwrap.dedent(
     """
@@ -51,13 +51,13 @@ _CLIENT = textwrap.dedent(
 )
 
 
-def serve(pod: PodNetns, port: int, kind: str = "tcp", address: str | None = None) -> None:
-    """An echo server in a pod, up to 100 bytes an answer; it ends with the pod."""
+def serve(pod: PodNetns | Node, port: int, kind: str = "tcp", address: str | None = None) -> None:
+    """An echo server in a pod or on a node, up to 100 bytes an answer; it ends with it."""
     process = pod.popen([sys.executable, "-c", _SERVER, kind, address or pod.ips[0], str(port)], stdout=subprocess.PIPE)
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
 
 
-def talk(pod: PodNetns, address: str, port: int, *, kind: str = "tcp", count: int = 1, size: int = 1000) -> None:
+def talk(pod: PodNetns | Node, address: str, port: int, *, kind: str = "tcp", count: int = 1, size: int = 1000) -> None:
     """So many connections (tcp) or datagrams (udp) of so many bytes, each answered."""
     pod.run([sys.executable, "-c", _CLIENT, kind, address, str(port), str(count), str(size)])

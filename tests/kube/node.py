@@ -47,6 +47,11 @@ class InterfaceCounters:
     tx_packets: int
     tx_bytes: int
 
+    @property
+    def both_ways(self) -> tuple[int, int]:
+        """Packets and bytes, sent and received."""
+        return self.rx_packets + self.tx_packets, self.rx_bytes + self.tx_bytes
+
     def __sub__(self, before: "InterfaceCounters") -> "InterfaceCounters":
         return InterfaceCounters(
             self.rx_packets - before.rx_packets,
@@ -127,6 +132,10 @@ class PodNetns(_Sandbox):
     def interface_counters(self) -> InterfaceCounters:
         """The totals of the veth at the node's side: rx is what the pod sent, tx what it was sent."""
         return call_in(self.node.pid, partial(_counters, self.ifindex))
+
+    def inner_counters(self, interface: str) -> InterfaceCounters:
+        """The totals of an interface inside the pod: tx is what the pod sent. Raises KeyError when it is not there."""
+        return call_in(self.pid, partial(_counters_by_name, interface))
 
     def remove(self) -> None:
         """End the pod: its processes, its interfaces, its cgroup. A second call does nothing."""
@@ -236,11 +245,15 @@ class Node(_Sandbox):
         As administrator, or as a service account (made if need be). The same file works outside the node too: the
         port of the same number on loopback leads to the API server.
         """
-        if control_plane.port not in self._relays:
-            self._relays[control_plane.port] = self._relay_to(control_plane.port)
+        self.reach(control_plane.port)
         if service_account is None:
             return control_plane.kubeconfig
         return control_plane.service_account_kubeconfig(namespace, service_account)
+
+    def reach(self, port: int) -> None:
+        """Let programs inside reach a port of this machine's loopback by the same number on theirs."""
+        if port not in self._relays:
+            self._relays[port] = self._relay_to(port)
 
     def _relay_to(self, port: int) -> subprocess.Popen[str]:
         listener = call_in(self.pid, partial(socket.create_server, ("127.0.0.1", port), backlog=128))

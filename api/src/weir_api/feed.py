@@ -2,6 +2,9 @@
 
 One WebSocket per client, JSON text messages: `Interest` to the operator, `News` to the client. Every address that a
 client adds is answered once, and again whenever the answer changes, until the client removes it.
+
+After a break, a client adds the addresses that it has an answer for by messages with `resume`, so that only what has
+changed since is answered, and addresses that it has none for by messages without it. Peers are always told in full.
 """
 
 from enum import StrEnum
@@ -10,7 +13,7 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from weir_api.base import DnsName, Model
-from weir_api.selector import LabelSelector, WorkloadReference
+from weir_api.selector import LabelSelector, Workload, WorkloadReference, selects_labels
 
 #: Path of the feed on the operator's HTTPS port; also the non-resource URL that RBAC grants (verb `get`).
 PATH: Final = "/identity/v1"
@@ -57,10 +60,12 @@ class PeerSelector(Model):
 
 
 class Interest(Model):
-    """What a client adds to and removes from what it wants to know; the first one says where it left off."""
+    """What a client adds to and removes from what it wants to know."""
 
     resume: Version | None = Field(
-        None, description="Version of the last News: addresses whose answer is older are not answered again."
+        None,
+        description="Version of the last News that was read: of the addresses that this message adds, "
+        "those whose answer is older are not answered again. Absent or empty: all are answered.",
     )
     add: list[AddressText] = Field(default_factory=list, max_length=MAX_BATCH, description="Addresses.")
     remove: list[AddressText] = Field(default_factory=list, max_length=MAX_BATCH, description="Addresses.")
@@ -82,7 +87,10 @@ class PeerChange(Model):
 class News(Model):
     """What a client did not know yet."""
 
-    version: Version = Field(description="To resume after this; the same for every replica of the operator.")
+    version: Version = Field(
+        description="To resume after this; the same for every replica of the operator, "
+        "and empty until the first answers are complete."
+    )
     identities: list[Identity] = Field(
         default_factory=list, description="Who has addresses that were asked for; takes them from whoever had them."
     )
@@ -90,3 +98,14 @@ class News(Model):
         default_factory=list, description="Addresses that no pod, Service or node of the cluster has."
     )
     peers: list[PeerChange] = Field(default_factory=list, description="Of the selectors that were asked for.")
+
+
+def stands_for(selector: PeerSelector, workload: Workload) -> bool:
+    """Whether a pod is among the peers that a selector names."""
+    if workload.namespace not in selector.namespaces:
+        return False
+    if selector.pod_selector is None and selector.workloads is None:
+        return True
+    if selector.pod_selector is not None and selects_labels(selector.pod_selector, workload.labels):
+        return True
+    return any((each.kind.value, each.name) in workload.owners for each in selector.workloads or ())

@@ -141,6 +141,9 @@ class ObservationReport(Model):
     generation: int = Field(ge=0, description="The generation that is in use.")
     matched_pods: int = Field(0, ge=0, description="Pods of this node that its selector matches.")
     attached_pods: int = Field(0, ge=0, description="Of these, the ones whose interfaces are watched.")
+    host_network_pods: int = Field(
+        0, ge=0, description="Of the matched, those on the node's network (hostNetwork): they are not watched."
+    )
     window_s: float = Field(0, ge=0, description="Length of the window in seconds.")
     flows_per_second: float = Field(0, ge=0, description="New flows per second.")
     packets_per_second: float = Field(0, ge=0, description="Packets per second.")

@@ -43,6 +43,7 @@ log = logging.getLogger(__name__)
 VERSION = "0.1.0"
 _SETTLE_S = 0.05  # events come in bursts; a plan is applied once they have
 _RETRY_S = (0.3, 0.5, 1.0, 2.0, 5.0)  # pods whose interfaces are not there yet
+_LOOK_TICKS = 5  # interfaces that come and go inside pods tell nobody outside
 _TOP_PEERS = 10
 
 
@@ -108,13 +109,15 @@ class Agent:
         self._dirty_since: float | None = None
         self._retries = 0
         self._retry_at: float | None = None
+        self._until_looked = _LOOK_TICKS
         self._issues: deque[tuple[str, str]] = deque(maxlen=10)
 
         self._plan, self._generation = NodeProbeSpec(), 0
         self._bits: dict[str, int] = dict(kept.bits) if kept else {}
         self._resolution = Resolution()
         self._pod_problems: dict[str, str] = {}
-        self._attached: dict[str, set[int]] = {}  # pod uid: interface ids
+        self._unwatched: dict[str, str] = {}  # pod uid: which part of its traffic passes where nothing is attached
+        self._attached: dict[str, set[tuple[int, int]]] = {}  # pod uid: keys of its interfaces
         self._links = Links(self._on_change)
         adopted = [hook.interface for hook in self._capture.hooks()]
         self._interfaces = Interfaces(self._links, adopted)
@@ -257,19 +260,20 @@ class Agent:
         bits = assign_bits(plan.observations, self._bits)
         resolution = resolve(plan.observations, bits, pods)
         selected = [pod for pod in pods if pod.uid in resolution.masks and not pod.host_network]
-        places, problems = self._interfaces.find(selected)
+        found = self._interfaces.find(selected)
         if self.applied == 0:  # a capture that was taken over has counted for these all along
-            self._recognise(pods, places)
+            self._recognise(pods, found.places)
             self._harvest.observe([o for o in plan.observations if o.uid in self._bits], bits)
         ended = {self._bits[uid] for uid in gone}
         self._harvest.finish(ended)
         self._harvest.tick()  # what was counted so far belongs to the plan so far
-        change = self._attachments.apply(resolution, places, self.settings.tick_s / 2)
+        change = self._attachments.apply(resolution, found.places, self.settings.tick_s / 2)
         self._rename(pods, change)
         self._harvest.forget(ended, self._attachments.generation)  # first: a new observation may have one's bit
         self._harvest.observe(plan.observations, bits)
         self._plan, self._generation, self._bits, self._resolution = plan, generation, bits, resolution
-        self._pod_problems = {**problems, **change.problems}
+        self._pod_problems = {**found.problems, **change.problems}
+        self._unwatched = found.unwatched
         self._schedule_retry()
         if change.unfinished:
             self._on_change()
@@ -290,28 +294,32 @@ class Agent:
         for uid, found in places.items():
             for place in found:
                 interface = self._attachments.watched.get(place.key)
-                if interface is not None and interface.id not in self._harvest.names.interfaces:
+                if interface is not None:
                     self._belongs(interface, by_uid[uid])
 
     def _belongs(self, interface: Interface, pod: LocalPod) -> None:
         self._harvest.belongs(interface, pod)
-        self._attached.setdefault(pod.uid, set()).add(interface.id)
+        self._attached.setdefault(pod.uid, set()).add(interface.key)
 
     def _rename(self, pods: tuple[LocalPod, ...], change: Change) -> None:
         by_uid = {pod.uid: pod for pod in pods}
         for interface in change.removed:
-            self._harvest.leave(interface)
-            for ids in self._attached.values():
-                ids.discard(interface.id)
+            if not self._attachments.shares(interface):
+                self._harvest.leave(interface)
+            for keys in self._attached.values():
+                keys.discard(interface.key)
         for interface, uid in change.added:
             self._belongs(interface, by_uid[uid])
-        self._attached = {uid: ids for uid, ids in self._attached.items() if ids and uid in by_uid}
+        self._attached = {uid: keys for uid, keys in self._attached.items() if keys and uid in by_uid}
         self._harvest.set_pods(pods)
 
     def _tick(self) -> None:
         self._capture.flush_fragments(self.settings.capture.fragment_timeout_s)
         self._cost.tick()
         self._harvest.tick()
+        self._until_looked = (self._until_looked or _LOOK_TICKS) - 1
+        if self._until_looked == 0 and self._interfaces.outdated():
+            self._on_change()
 
     # ---- what others read
 
@@ -378,14 +386,20 @@ class Agent:
             if uid in self._pod_problems and uid in pods
         ]
         issues += [
-            ("HostNetwork", f"{pods[uid]} shares the node's network: its flows cannot be told from the node's")
+            ("PartlyAttached", f"{pods[uid]}: {self._unwatched[uid]}")
             for uid in matched
-            if uid in pods and pods[uid].host_network
+            if uid in self._unwatched and uid in pods
+        ]
+        on_host = [uid for uid in matched if uid in pods and pods[uid].host_network]
+        issues += [
+            ("HostNetwork", f"{pods[uid]} shares the node's network: its flows cannot be told from the node's")
+            for uid in on_host
         ]
         total = self._harvest.totals[bit]
         return Measured(
             matched_pods=len(matched),
             attached_pods=sum(1 for uid in matched if uid in self._attached),
+            host_network_pods=len(on_host),
             rates=self._harvest.window.rates(bit),
             live_flows=int(total["live"]),
             packets=int(total["packets"].sum()),

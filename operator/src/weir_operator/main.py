@@ -23,6 +23,7 @@ from weir_operator.cluster.api import (
     NODE_PROBES,
     NODES,
     PODS,
+    SERVICES,
     Access,
     Api,
     namespace_of_this_pod,
@@ -34,6 +35,7 @@ from weir_operator.cluster.mirror import Mirror, key_of
 from weir_operator.cluster.watch import Reflector
 from weir_operator.controller import Controller, Timing
 from weir_operator.handlers import CustomResourceWatch
+from weir_operator.identity_feed import IdentityFeed
 from weir_operator.metrics import Metrics
 from weir_operator.serving import application, serve
 from weir_operator.sight import Sight
@@ -55,6 +57,8 @@ class Settings:
     kubeconfig: str | None
     host: str
     port: int
+    #: (host, port) of the identity feed
+    identity: tuple[str, int]
     timing: Timing
     resync_s: float
     log_level: str
@@ -91,6 +95,9 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
         "--listen", type=_listen, default=":8080", help="address of /metrics, /healthz and /readyz (default :8080)"
     )
     parser.add_argument(
+        "--identity-listen", type=_listen, default=":8443", help="address of the identity feed (default :8443)"
+    )
+    parser.add_argument(
         "--status-interval",
         type=_duration,
         default="15s",
@@ -112,6 +119,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
         kubeconfig=given.kubeconfig,
         host=given.listen[0],
         port=given.listen[1],
+        identity=given.identity_listen,
         timing=Timing(given.status_interval, given.probe_timeout),
         resync_s=given.resync_interval,
         log_level=given.log_level,
@@ -132,12 +140,21 @@ class Operator:
         self._api = api
         self._metrics = metrics
         self._loop = asyncio.get_running_loop()
-        world = self._world = World(self._wake)
-        self._reflectors = [
-            Reflector(api, PODS, world.pods, self._live_changed, field_selector=_BOUND_AND_UNFINISHED),
-            Reflector(api, NODES, world.nodes, self._live_changed),
-            Reflector(api, NAMESPACES, world.namespaces, self._live_changed),
-        ]
+        world = self._world = World(self._wake, self._identities_changed)
+        pods = Reflector(api, PODS, world.pods, self._live_changed, field_selector=_BOUND_AND_UNFINISHED)
+        nodes = Reflector(api, NODES, world.nodes, self._live_changed)
+        self._reflectors = [pods, nodes, Reflector(api, NAMESPACES, world.namespaces, self._live_changed)]
+        # plans and statuses do not depend on Services
+        self._services = Reflector(api, SERVICES, world.services, lambda _live: None)
+        self._identity_feed = IdentityFeed(
+            api,
+            world,
+            metrics,
+            lambda: all(reflector.synced for reflector in (pods, nodes, self._services)),
+            namespace=settings.namespace,
+            host=settings.identity[0],
+            port=settings.identity[1],
+        )
         self._fed: dict[str, Mirror[Any]] = {
             FLOW_OBSERVATIONS.plural: world.observations,
             L7_PROTOCOLS.plural: world.protocols,
@@ -169,7 +186,8 @@ class Operator:
         try:
             async with asyncio.TaskGroup() as group:
                 parts: list[Part] = [self._sight, self._leadership, self._recorder, self._controller]
-                tasks = [group.create_task(part.run()) for part in [*parts, *self._reflectors]]
+                parts += [*self._reflectors, self._services, self._identity_feed]
+                tasks = [group.create_task(part.run()) for part in parts]
                 tasks.append(group.create_task(self._follow_custom_resources()))
                 await stop.wait()
                 for task in tasks:
@@ -187,6 +205,9 @@ class Operator:
 
     def _wake(self, *, urgent: bool) -> None:
         self._controller.wake(urgent=urgent)
+
+    def _identities_changed(self) -> None:
+        self._identity_feed.wake()
 
     def _live_changed(self, live: bool) -> None:
         self._sight.live_changed(live)

@@ -95,6 +95,53 @@ class Metrics:
             registry=self._registry,
         )
 
+        self.identity_clients = Gauge(
+            "weir_operator_identity_clients", "Connections to the identity feed.", registry=self._registry
+        )
+        self.identity_addresses = Gauge(
+            "weir_operator_identity_addresses",
+            "Different addresses that clients of the identity feed want to know.",
+            registry=self._registry,
+        )
+        self.identity_selectors = Gauge(
+            "weir_operator_identity_selectors",
+            "Different selectors of peers that clients of the identity feed want to know.",
+            registry=self._registry,
+        )
+        self._identity_messages = Counter(
+            "weir_operator_identity_messages", "News sent to clients of the identity feed.", registry=self._registry
+        )
+        self._identity_bytes = Counter(
+            "weir_operator_identity_bytes",
+            "Bytes of News sent to clients of the identity feed, before TLS.",
+            registry=self._registry,
+        )
+        self._identity_reviews = Counter(
+            "weir_operator_identity_reviews",
+            "Tokens that the API server was asked about, by result: 200, 401, 403, 503.",
+            ["code"],
+            registry=self._registry,
+        )
+        self._identity_dropped = Counter(
+            "weir_operator_identity_dropped",
+            "Connections to the identity feed that were refused or ended by the operator, by reason.",
+            ["reason"],
+            registry=self._registry,
+        )
+
+    def identity_told(self, size: int) -> None:
+        """A News of so many bytes was sent."""
+        self._identity_messages.inc()
+        self._identity_bytes.inc(size)
+
+    def identity_reviewed(self, status: int) -> None:
+        """The API server was asked about a token."""
+        self._identity_reviews.labels(str(status)).inc()
+
+    def identity_dropped(self, reason: str) -> None:
+        """A client of the identity feed was refused, or its connection ended."""
+        self._identity_dropped.labels(reason).inc()
+
     def count_request(self, verb: str, code: int) -> None:
         """A request to the API server was answered, or not (code 0)."""
         self._api_requests.labels(verb, str(code)).inc()

@@ -56,7 +56,7 @@ def test_what_is_not_kept_is_not_told_of() -> None:
     kept.put(obj("a", 1, value=-1))
     kept.put(obj("a", 2, value=5))
     kept.put(obj("a", 3, value=-1))
-    kept.leave(("", "a"))
+    kept.leave(("", "a"), 3)
     kept.put(obj("a", 4, value=6))  # it matches again
     assert [change[1:] for change in told] == [(None, 5), (5, None), (None, 6)]
 

@@ -132,6 +132,20 @@ def test_what_a_node_is_waited_for(node: Probe, detail: str) -> None:
     assert detail in programmed.message
 
 
+def test_pods_on_the_nodes_network_are_not_waited_for() -> None:
+    both = measured(OF, pods=2, attachedPods=1, hostNetworkPods=1)
+    assert conditions(OF, [probe("n1", "h", both)], pods=["n1", "n1"])["Ready"] == ("True", "Ready")
+    missing = measured(OF, pods=3, attachedPods=1, hostNetworkPods=1)
+    assert conditions(OF, [probe("n1", "h", missing)], pods=["n1"] * 3)["Programmed"] == ("False", "NodesPending")
+
+
+def test_an_observation_of_nothing_else_is_not_ready() -> None:
+    only = measured(OF, attachedPods=0, hostNetworkPods=1)
+    assert conditions(OF, [probe("n1", "h", only)])["Ready"] == ("False", "HostNetwork")
+    other = probe("n2", "h", measured(OF))
+    assert conditions(OF, [probe("n1", "h", only), other], pods=["n1", "n2"])["Ready"] == ("True", "Ready")
+
+
 def test_a_report_that_cannot_be_read_is_an_issue_of_its_node() -> None:
     issues = outcome(OF, [probe("n1", "h", measured(OF), heartbeatTime="never")]).status.node_issues
     assert issues is not None

@@ -6,5 +6,7 @@ from typing import Final
 COMMANDS: Final = {
     "up": "Observe this host's containers and network namespaces, without Kubernetes.",
     "demo": "Make a small shop of network namespaces and observe it.",
+    "install": "Print what is installed into a Kubernetes cluster, or install it.",
+    "uninstall": "Remove Weir from a Kubernetes cluster.",
     "replay": "Read a capture file and print its flows.",
 }

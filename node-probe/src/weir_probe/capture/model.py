@@ -43,7 +43,8 @@ HOST = NetNs()
 
 @dataclass(frozen=True)
 class Interface:
-    """One interface to capture on. `id` (1..65535) is what slots hold; unique while any slot may hold it."""
+    """One interface to capture on. `id` (1..65535) is what slots hold: the interfaces of one pod share it, and no
+    other pod's has it while any slot may."""
 
     netns: NetNs
     ifindex: int

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from weir_api.conditions import Condition, condition, transition
-from weir_api.flowobservation import Peer
+from weir_api.flowobservation import Downgrade, Peer
 from weir_api.nodeprobe import (
     CaptureReport,
     Counted,
@@ -26,6 +26,12 @@ from weir_probe.streams.layout import LOST
 
 _ISSUES = 10
 _ISSUES_PER_OBSERVATION = 5
+_NOT_HOST_NETWORK = Downgrade(
+    field="spec.selector",
+    effective="pods with a network of their own",
+    reason="the flows of pods on the node's network (hostNetwork) cannot be told from the node's",
+    nodes=1,
+)
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,7 @@ class Measured:
 
     matched_pods: int
     attached_pods: int
+    host_network_pods: int
     rates: Rates
     live_flows: int
     packets: int
@@ -127,6 +134,7 @@ def _observation(planned: PlannedObservation, m: Measured) -> ObservationReport:
         generation=planned.generation,
         matched_pods=m.matched_pods,
         attached_pods=m.attached_pods,
+        host_network_pods=m.host_network_pods,
         window_s=round(m.rates.window_s, 1),
         flows_per_second=round(m.rates.flows, 2),
         packets_per_second=round(m.rates.packets, 1),
@@ -136,6 +144,7 @@ def _observation(planned: PlannedObservation, m: Measured) -> ObservationReport:
         series=m.series,
         overflowed_flows=m.overflowed_flows,
         top_peers=[Peer(name=n[:256], bytes_per_second=round(rate, 1), flows=live) for n, rate, live in m.top_peers],
+        effective=[_NOT_HOST_NETWORK] if m.host_network_pods else [],
         issues=_issues(m.issues, _ISSUES_PER_OBSERVATION),
     )
 
@@ -146,9 +155,13 @@ def _conditions(s: Situation) -> list[Condition]:
         capturing = (False, "NoCapture", f"no rung of the capture ladder works here: {why}")
     elif s.hooks:
         capturing = (True, "Attached", f"{len({h.interface.key for h in s.hooks})} interfaces by {s.rung}")
+    elif any(m.matched_pods > m.host_network_pods for _, m in s.observations):
+        capturing = (False, "NothingAttached", "the plan selects pods of this node, and none could be attached")
     else:
-        capturing = (False, "NothingSelected", "the plan selects no pod of this node")
-    behind = [f"{o.namespace}/{o.name}" for o, m in s.observations if m.attached_pods < m.matched_pods]
+        capturing = (False, "NothingSelected", "the plan selects no pod of this node that has a network of its own")
+    behind = [
+        f"{o.namespace}/{o.name}" for o, m in s.observations if m.attached_pods + m.host_network_pods < m.matched_pods
+    ]
     if s.rung == "none":
         ready = capturing
     elif behind:

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from weir_probe.capture.model import Capture, CaptureError, Interface, InterfaceGone, Selected
@@ -39,6 +39,10 @@ class Attachments:
         self._ports: Mapping[tuple[int, int], int] = {}
         self._last_id = max((i.id for i in self.watched.values()), default=0)
 
+    def shares(self, interface: Interface) -> bool:
+        """Whether another interface of its pod is watched, so that its id stays in use."""
+        return any(other.id == interface.id for other in self.watched.values())
+
     def apply(self, resolution: Resolution, places: Mapping[str, tuple[Place, ...]], budget_s: float) -> Change:
         """Watch these places of the pods that the plan selects, and nothing else.
 
@@ -50,11 +54,7 @@ class Attachments:
             place.key: (place, uid) for uid in resolution.masks for place in places.get(uid, ())
         }
         staying = {key: interface for key, interface in self.watched.items() if key in wanted}
-        fresh = {
-            key: self._pending.get(key) or self._new(place)
-            for key, (place, _) in wanted.items()
-            if key not in self.watched
-        }
+        fresh = self._fresh(wanted)
         # select before attaching: from its first packet on, an interface counts for whoever asked
         self._select({**staying, **fresh}, wanted, resolution)
         removed: list[Interface] = []
@@ -98,16 +98,32 @@ class Attachments:
             selected.append(Selected(interface, masks.opened_in, masks.opened_out, masks.by_port))
         if selected == self._selected and resolution.ports == self._ports:
             return
-        before = {s.interface.id: s for s in self._selected}
-        if resolution.ports != self._ports or any(before.get(s.interface.id, s) != s for s in selected):
+        before = {s.interface.key: s for s in self._selected}
+        if resolution.ports != self._ports or any(before.get(s.interface.key, s) != s for s in selected):
             self.generation += 1
         self._capture.program(selected, resolution.ports, max(self.generation, 1))
         self._selected, self._ports = selected, resolution.ports
 
-    def _new(self, place: Place) -> Interface:
-        taken = {i.id for i in (*self.watched.values(), *self._pending.values())}
+    def _fresh(self, wanted: Mapping[tuple[int, int], tuple[Place, str]]) -> dict[tuple[int, int], Interface]:
+        """The interfaces that are not watched yet. Those of one pod have one id: a flow that leaves by one of them and
+        comes back by another is one flow, and neither half is the other's duplicate."""
+        ids = {
+            uid: (self.watched.get(key) or self._pending[key]).id
+            for key, (_, uid) in wanted.items()
+            if key in self.watched or key in self._pending
+        }
+        fresh: dict[tuple[int, int], Interface] = {}
+        for key, (place, uid) in wanted.items():
+            if key not in self.watched:
+                if uid not in ids:
+                    ids[uid] = self._new_id(set(ids.values()))
+                fresh[key] = Interface(place.netns, place.ifindex, place.name, place.pod_side, ids[uid], place.raw_ip)
+        return fresh
+
+    def _new_id(self, given: Collection[int]) -> int:
+        taken = {i.id for i in (*self.watched.values(), *self._pending.values())} | set(given)
         for _ in range(_IDS):
             self._last_id = self._last_id % _IDS + 1
             if self._last_id not in taken:
                 break
-        return Interface(place.netns, place.ifindex, place.name, place.pod_side, self._last_id, place.raw_ip)
+        return self._last_id

@@ -1,6 +1,7 @@
 """The workloads of a host without Kubernetes: named network namespaces, and containers by their cgroups."""
 
 import logging
+import os
 import re
 from collections.abc import Iterable, Mapping
 from ipaddress import ip_address
@@ -54,6 +55,8 @@ def discover(
 
 
 def _workload(full_name: str, path: str, number: int, known: Mapping[str, tuple[str, ...]]) -> LocalPod:
+    # a name of the file system is any bytes, and goes into metrics and JSON as text
+    full_name = os.fsencode(full_name).decode(errors="replace")
     namespace, dot, name = full_name.partition(".")
     if not dot or not name:
         namespace, name = "default", full_name

@@ -1,18 +1,18 @@
-"""Finds the interfaces that a pod's packets pass: the host's end of its veths, or else those inside the pod."""
+"""Finds the interfaces that a pod's packets pass: the host's end of its veths, and inside the pod those without one."""
 
-import logging
-from collections.abc import Iterable
-from dataclasses import dataclass
-
-from pyroute2 import IPRoute
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
 
 from weir_probe.capture.model import HOST, CaptureError, Interface, NetNs
 from weir_probe.capture.tc import in_netns
 from weir_probe.plan import netns
-from weir_probe.plan.links import Links, raw_ip
+from weir_probe.plan.links import FALLBACK_TUNNELS, Inner, Link, Links, inner_links, ways_out
 from weir_probe.plan.pods import LocalPod
 
-log = logging.getLogger(__name__)
+_OWN: Final = "/proc/self/ns/net"
+_NOWHERE: Final = "no process of it was found, so neither its network namespace"
+_HIDDEN: Final = "a process of it was found, but its network namespace is not shown (CAP_SYS_PTRACE, AppArmor)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +31,47 @@ class Place:
         return self.netns.number, self.ifindex
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a look from outside tells of a pod's interfaces: their names, and whether packets reach or leave the pod
+    past the ends that it has on the node, as bpf_redirect_peer lets them (Linux 5.10): it counted more than those."""
+
+    names: frozenset[str] = frozenset()
+    passed_by: bool = False
+
+
 @dataclass(slots=True)
 class _Known:
-    """What was found of a pod: the path of its namespace, which namespace that was, and the host's number for it."""
+    """What was found of a pod: the path of its namespace, which namespace that was, the host's number for it, and what
+    was seen when it was looked at."""
 
     path: str
     inode: int
     nsid: int | None = None
+    seen: Seen = Seen()
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Where pods, by uid, are to be watched; of those that cannot be, why not; of those that are watched, what of them
+    is not."""
+
+    places: dict[str, tuple[Place, ...]] = field(default_factory=dict)
+    problems: dict[str, str] = field(default_factory=dict)
+    unwatched: dict[str, str] = field(default_factory=dict)
+
+    def add(self, uid: str, places: Sequence[Place], problem: str, unwatched: str) -> None:
+        """What was found of one pod; empty texts say nothing."""
+        if places:
+            self.places[uid] = tuple(places)
+        if problem:
+            self.problems[uid] = problem
+        if unwatched:
+            self.unwatched[uid] = unwatched
 
 
 class Interfaces:
-    """Remembers what it found while the pod lives, so that an unchanged pod costs a stat."""
+    """Remembers what it found while the pod lives, so that an unchanged pod costs a stat and a few lines of /proc."""
 
     def __init__(self, links: Links, adopted: Iterable[Interface] = ()) -> None:
         self._links = links
@@ -49,37 +79,60 @@ class Interfaces:
         # numbers of namespaces that are watched from inside; those of a capture that was taken over stay as they are
         self._numbers = {netns.inode(i.netns.path): i.netns.number for i in adopted if i.netns.number}
 
-    def find(self, pods: Iterable[LocalPod]) -> tuple[dict[str, tuple[Place, ...]], dict[str, str]]:
-        """Places by pod uid, and for each pod without any, why not."""
+    def find(self, pods: Iterable[LocalPod]) -> Found:
+        """The places of these pods."""
         wanted = {pod.uid: pod for pod in pods}
-        self._locate(wanted)
-        by_nsid = self._links.by_nsid()
-        places: dict[str, tuple[Place, ...]] = {}
-        problems: dict[str, str] = {}
-        for uid in wanted:
-            known = self._known.get(uid)
-            if known is None:
-                problems[uid] = "no process of it was found, so neither its network namespace"
-                continue
+        hidden = self._locate(wanted)
+        result = Found()
+        for uid in wanted.keys() - self._known.keys():
+            result.problems[uid] = _HIDDEN if uid in hidden else _NOWHERE
+        for known in self._known.values():
             if known.nsid is None:
                 known.nsid = self._links.nsid(known.path)
-            found = tuple(
-                Place(HOST, link.ifindex, link.name, pod_side=False, raw_ip=link.raw_ip)
-                for link in (by_nsid.get(known.nsid, []) if known.nsid is not None else [])
-            )
-            try:
-                found = found or self._inside(known)
-            except (CaptureError, OSError) as error:
-                problems[uid] = f"no host side of its interfaces, and {error}"
-                continue
-            if found:
-                places[uid] = found
-            else:
-                problems[uid] = "its network namespace has no interface yet"
-        return places, problems
+        for uid, (seen, outside) in self._look().items():
+            self._known[uid].seen = seen
+            result.add(uid, *self._watch(self._known[uid], outside))
+        return result
 
-    def _locate(self, wanted: dict[str, LocalPod]) -> None:
-        """Keep what still holds, look for the rest in one pass."""
+    def outdated(self) -> bool:
+        """Whether a pod's interfaces are not as they were when it was looked at: inside it, no event tells."""
+        return any(self._known[uid].seen != seen for uid, (seen, _) in self._look().items())
+
+    def _look(self) -> dict[str, tuple[Seen, list[Link]]]:
+        """What is seen of every pod now, and its ends on the node."""
+        by_nsid = self._links.by_nsid()
+        # inside first: what is read later has counted all that the other end had
+        inside = {uid: netns.interfaces(known.path) for uid, known in self._known.items()}
+        own = netns.interfaces(_OWN) if inside else {}
+        looks: dict[str, tuple[Seen, list[Link]]] = {}
+        for uid, counters in inside.items():
+            nsid = self._known[uid].nsid
+            outside = by_nsid.get(nsid, []) if nsid is not None else []
+            looks[uid] = compare(counters, [own[link.name] for link in outside if link.name in own]), outside
+        return looks
+
+    def _watch(self, known: _Known, outside: Collection[Link]) -> tuple[list[Place], str, str]:
+        """Where to watch a pod; why nowhere; and what of it is not watched."""
+        on_node = [Place(HOST, link.ifindex, link.name, pod_side=False, raw_ip=link.raw_ip) for link in outside]
+        passed_by = known.seen.passed_by
+        if outside and not passed_by and len(known.seen.names) <= len(outside):
+            return on_node, "", ""
+        others = set() if passed_by else {link.peer_ifindex for link in outside if link.peer_ifindex}
+        try:
+            inside = self._inside(known, others)
+        except (CaptureError, OSError) as error:
+            if not outside:
+                return [], f"no host side of its interfaces, and {error}", ""
+            if passed_by:
+                return on_node, "", f"packets pass by its end on the node and are not counted: {error}"
+            ends = f"{len(outside)} of its {len(known.seen.names)} interfaces have an end on the node"
+            return on_node, "", f"{ends}; what passes the others alone is not counted: {error}"
+        places = inside if passed_by else on_node + inside
+        return places, "" if places else "its network namespace has no interface yet", ""
+
+    def _locate(self, wanted: dict[str, LocalPod]) -> set[str]:
+        """Keep what still holds, look for the rest in one pass. Returns the pods whose namespace we may not see."""
+        hidden: set[str] = set()
         for uid in list(self._known):
             known = self._known[uid]
             if uid not in wanted:
@@ -93,19 +146,24 @@ class Interfaces:
             number = netns.inode(path)
             if number:
                 self._known[uid] = _Known(path, number)
+            elif netns.is_hidden(path):
+                hidden.add(uid)
+        return hidden
 
-    def _inside(self, known: _Known) -> tuple[Place, ...]:
-        """The interfaces inside a pod that has no host side: ipvlan, macvlan, a device moved into it."""
-
-        def read() -> list[tuple[int, str, bool]]:
-            with IPRoute() as netlink:
-                return [
-                    (message["index"], message.get_attr("IFLA_IFNAME"), raw_ip(message))
-                    for message in netlink.get_links()
-                    if message.get_attr("IFLA_IFNAME") != "lo"
-                ]
-
-        if known.inode not in self._numbers:
+    def _inside(self, known: _Known, watched_outside: Collection[int]) -> list[Place]:
+        """The interfaces inside a pod that have no host side: ipvlan, macvlan, a device moved into it."""
+        found: list[Inner] = ways_out(in_netns(NetNs(path=known.path), inner_links), watched_outside)
+        if found and known.inode not in self._numbers:
             self._numbers[known.inode] = max(self._numbers.values(), default=0) + 1
-        space = NetNs(self._numbers[known.inode], known.path)
-        return tuple(Place(space, index, name, pod_side=True, raw_ip=raw) for index, name, raw in in_netns(space, read))
+        return [
+            Place(NetNs(self._numbers[known.inode], known.path), link.ifindex, link.name, True, link.raw_ip)
+            for link in found
+        ]
+
+
+def compare(inside: Mapping[str, tuple[int, int]], ends: Sequence[tuple[int, int]]) -> Seen:
+    """A pod's interfaces beside their ends on the node: packets received and sent, of each."""
+    own = {name: counted for name, counted in inside.items() if name not in FALLBACK_TUNNELS}
+    received, sent = (sum(counted[way] for counted in own.values()) for way in (0, 1))
+    taken, given = (sum(end[way] for end in ends) for way in (0, 1))
+    return Seen(frozenset(own), len(ends) == len(own) > 0 and (received > given or sent > taken))

@@ -8,7 +8,7 @@ import errno
 import logging
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,22 +19,69 @@ from pyroute2.netlink.exceptions import NetlinkError
 log = logging.getLogger(__name__)
 
 _NOT_ASSIGNED: Final = 0xFFFFFFFF  # NETNSA_NSID_NOT_ASSIGNED, as unsigned
-_ARPHRD_NONE: Final = (0xFFFE, 519)  # ARPHRD_NONE, ARPHRD_RAWIP: frames start at the IP header
+#: Devices whose frames start at the IP header (linux/if_arp.h): PPP, RAWIP, TUNNEL, TUNNEL6, SIT, IPGRE, IP6GRE, NONE
+_NO_LINK_LAYER: Final = frozenset({512, 519, 768, 769, 776, 778, 823, 0xFFFE})
+_LOOPBACK: Final = 772
+#: What the kernel makes in every network namespace once the module of a tunnel is loaded (ip-sysctl,
+#: fb_tunnels_only_for_init_net): nobody's, and down.
+FALLBACK_TUNNELS: Final = frozenset(
+    {"tunl0", "gre0", "gretap0", "erspan0", "ip_vti0", "ip6_vti0", "sit0", "ip6tnl0", "ip6gre0"}
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One interface of the host. `peer_nsid` is the namespace that a veth leads to; None: to none, or not a veth."""
+    """One interface of the host. `peer_nsid` is the namespace that a veth leads to; None: to none, or not a veth.
+    `peer_ifindex` is what its other end is numbered there."""
 
     ifindex: int
     name: str
     peer_nsid: int | None
+    peer_ifindex: int | None = None
     raw_ip: bool = False
 
 
-def raw_ip(message: Any) -> bool:
-    """Whether the interface of a link message has no link-layer header."""
-    return message["ifi_type"] in _ARPHRD_NONE
+@dataclass(frozen=True, slots=True)
+class Inner:
+    """One interface inside a pod. `kind` is rtnetlink's (veth, macvlan, wireguard); "": a device of its own, such as a
+    virtual function of a network card. `elsewhere`: what it stands on is in another network namespace."""
+
+    ifindex: int
+    name: str
+    kind: str
+    elsewhere: bool
+    raw_ip: bool = False
+
+
+def ways_out(inside: Iterable[Inner], watched_outside: Collection[int]) -> list[Inner]:
+    """Of the interfaces inside a pod, those by which packets leave it, but for the ones whose other end is watched.
+
+    What a pod stacks on them (VLANs, bonds, tunnels) carries the same packets once more: it is taken only where there
+    is nothing else, as with a pod whose one interface is a tun or WireGuard device.
+    """
+    every = list(inside)
+    leading = [link for link in every if link.elsewhere or not link.kind]
+    return [link for link in leading or every if link.ifindex not in watched_outside]
+
+
+def inner_links() -> list[Inner]:
+    """The interfaces of the calling thread's network namespace that may lead out of it."""
+    with IPRoute() as netlink:
+        messages = [message for message in netlink.get_links() if message["ifi_type"] != _LOOPBACK]
+    return [
+        Inner(message["index"], name, _kind(message), message.get_attr("IFLA_LINK_NETNSID") is not None, _raw(message))
+        for message in messages
+        if (name := message.get_attr("IFLA_IFNAME") or "") not in FALLBACK_TUNNELS
+    ]
+
+
+def _kind(message: Any) -> str:
+    info = message.get_attr("IFLA_LINKINFO")
+    return (info.get_attr("IFLA_INFO_KIND") or "") if info is not None else ""
+
+
+def _raw(message: Any) -> bool:
+    return message["ifi_type"] in _NO_LINK_LAYER
 
 
 def _link(message: Any) -> Link:
@@ -42,7 +89,8 @@ def _link(message: Any) -> Link:
         ifindex=message["index"],
         name=message.get_attr("IFLA_IFNAME") or "",
         peer_nsid=message.get_attr("IFLA_LINK_NETNSID"),
-        raw_ip=raw_ip(message),
+        peer_ifindex=message.get_attr("IFLA_LINK"),
+        raw_ip=_raw(message),
     )
 
 

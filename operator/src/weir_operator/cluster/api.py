@@ -66,9 +66,14 @@ FLOW_OBSERVATIONS: Final = Resource("weir.dev", "v1alpha1", "flowobservations", 
 L7_PROTOCOLS: Final = Resource("weir.dev", "v1alpha1", "l7protocols", "L7Protocol")
 NODE_PROBES: Final = Resource("weir.dev", "v1alpha1", "nodeprobes", "NodeProbe")
 PODS: Final = Resource("", "v1", "pods", "Pod")
+SERVICES: Final = Resource("", "v1", "services", "Service")
 NODES: Final = Resource("", "v1", "nodes", "Node")
 NAMESPACES: Final = Resource("", "v1", "namespaces", "Namespace")
 LEASES: Final = Resource("coordination.k8s.io", "v1", "leases", "Lease")
+TOKEN_REVIEWS: Final = Resource("authentication.k8s.io", "v1", "tokenreviews", "TokenReview")
+SUBJECT_ACCESS_REVIEWS: Final = Resource("authorization.k8s.io", "v1", "subjectaccessreviews", "SubjectAccessReview")
+SECRETS: Final = Resource("", "v1", "secrets", "Secret")
+CONFIG_MAPS: Final = Resource("", "v1", "configmaps", "ConfigMap")
 EVENTS: Final = Resource("events.k8s.io", "v1", "events", "Event")
 
 
@@ -94,33 +99,48 @@ class Access:
 
 
 class Api:
-    """Requests to the API server. Close it when done; `on_request(verb, code)` counts, with code 0 for no answer."""
+    """Requests to the API server. Close it when done; `on_request(verb, code)` counts, with code 0 for no answer.
 
-    def __init__(self, configuration: client.Configuration, on_request: Callable[[str, int], None]) -> None:
+    `manager` is the field manager of what is applied, and the user agent.
+    """
+
+    def __init__(
+        self, configuration: client.Configuration, on_request: Callable[[str, int], None], manager: str = FIELD_MANAGER
+    ) -> None:
         # without the timeouts, session and proxy of the environment: the API server is inside the cluster
         configuration.client_session_kwargs = {"trust_env": False}
         configuration.connection_pool_maxsize = 64
         self._configuration = configuration
         self._client = client.ApiClient(configuration)
         self._on_request = on_request
+        self._manager = manager
 
     @classmethod
-    async def connect(cls, kubeconfig: str | None, on_request: Callable[[str, int], None]) -> Self:
-        """By a kubeconfig file, or as the service account of the pod that this runs in.
+    async def connect(
+        cls,
+        kubeconfig: str | None,
+        on_request: Callable[[str, int], None],
+        *,
+        context: str | None = None,
+        manager: str = FIELD_MANAGER,
+    ) -> Self:
+        """By a kubeconfig file and one of its contexts, or as the service account of the pod that this runs in.
 
         Raises ValueError with what is missing.
         """
         configuration = client.Configuration()
         try:
             if kubeconfig:
-                await config.load_kube_config(config_file=kubeconfig, client_configuration=configuration)  # type: ignore[no-untyped-call] # not annotated there
+                await config.load_kube_config(  # type: ignore[no-untyped-call] # not annotated there
+                    config_file=kubeconfig, context=context, client_configuration=configuration
+                )
             else:
                 config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call] # not annotated there
         except config.ConfigException as error:
             raise ValueError(
                 f"no access to a cluster: {error} (--kubeconfig names a file to use outside one)"
             ) from error
-        return cls(configuration, on_request)
+        return cls(configuration, on_request, manager)
 
     async def close(self) -> None:
         """End all connections."""
@@ -166,7 +186,7 @@ class Api:
     async def _send(
         self, method: str, url: str, *, headers: dict[str, str], body: Any, timeout: aiohttp.ClientTimeout, verb: str
     ) -> aiohttp.ClientResponse:
-        headers["User-Agent"] = FIELD_MANAGER
+        headers["User-Agent"] = self._manager
         try:
             await self._client.update_params_for_auth(headers, [], ["BearerToken"], url, method, body)
             answer = await self._client.call_api(
@@ -214,7 +234,16 @@ class Api:
         finally:
             response.close()
 
-    async def apply(self, resource: Resource, namespace: str, name: str, content: Raw, *, subresource: str = "") -> Raw:
+    async def apply(
+        self,
+        resource: Resource,
+        namespace: str,
+        name: str,
+        content: Raw,
+        *,
+        subresource: str = "",
+        timeout_s: float = REQUEST_TIMEOUT_S,
+    ) -> Raw:
         """Server-side apply of the fields in `content`, which become ours; fields we no longer give go away."""
         identity = {"name": name, **({"namespace": namespace} if namespace else {})}
         body = {
@@ -226,9 +255,10 @@ class Api:
         return await self.request(
             "PATCH",
             resource.path(namespace, name, subresource),
-            query={"fieldManager": FIELD_MANAGER, "force": "true"},
+            query={"fieldManager": self._manager, "force": "true"},
             body=body,
             content_type="application/apply-patch+yaml",
+            timeout_s=timeout_s,
         )
 
     async def delete(self, resource: Resource, namespace: str, name: str, uid: str) -> bool:

@@ -21,13 +21,18 @@ class Mirror(Generic[T]):
     """Records by key, made by `keep(object, record before)`; where that gives None, none is kept.
 
     Objects reach it by several ways (a watch, a list, the answer to a write) and in any order. The resourceVersion says
-    which is newer: the API server's are integers that rise. `on_change(key, before, after)` is told of every change.
+    which is newer: the API server's are integers that rise. `on_change(key, before, after)` is told of every change; in
+    `at` it finds the resourceVersion of one that a list or a watch told of.
     """
 
     def __init__(
         self, keep: Callable[[Raw, T | None], T | None], on_change: Callable[[Key, T | None, T | None], None]
     ) -> None:
         self.objects: dict[Key, T] = {}
+        self.at = 0
+        #: Where a Reflector feeds it: it has every change up to `complete_to`; the last of these was at `changed_to`.
+        self.complete_to = 0
+        self.changed_to = 0
         self._versions: dict[Key, tuple[str, int]] = {}
         self._deleted: OrderedDict[str, None] = OrderedDict()
         self._keep = keep
@@ -47,6 +52,7 @@ class Mirror(Generic[T]):
         before = self.objects.get(key)
         after = self._keep(raw, before)
         self._versions[key] = uid, version
+        self.at = version
         if after is None:
             self.objects.pop(key, None)
         else:
@@ -67,9 +73,10 @@ class Mirror(Generic[T]):
         if before is not None:
             self._on_change(key, before, None)
 
-    def leave(self, key: Key) -> None:
-        """An object is no longer among those that are watched; it may come back."""
+    def leave(self, key: Key, version: int) -> None:
+        """An object is no longer among those that are watched, from `version` on; it may come back."""
         self._versions.pop(key, None)
+        self.at = version
         before = self.objects.pop(key, None)
         if before is not None:
             self._on_change(key, before, None)
@@ -77,6 +84,12 @@ class Mirror(Generic[T]):
     def retain(self, present: Iterable[Key], version: int) -> None:
         """Drop what a complete list at `version` does not have."""
         kept = set(present)
+        self.at = version
         for key, (uid, seen) in list(self._versions.items()):
             if key not in kept and seen <= version:
                 self.remove(key, uid)
+
+    def reach(self, version: int, changed: int) -> None:
+        """It was told of every change up to `version`; the last of these was at `changed`."""
+        self.complete_to = version
+        self.changed_to = max(self.changed_to, changed)

@@ -1,8 +1,8 @@
 """Keeps a mirror of one kind current: a list in pages, then a watch, over any break of the connection.
 
-Pods, Nodes and Namespaces are followed by this rather than by kopf's handlers: kopf makes a task and a queue for every
-object that changes, which is much for every pod of a cluster, and does not tell which objects went away while its
-watch was broken.
+Pods, Services, Nodes and Namespaces are followed by this rather than by kopf's handlers: kopf makes a task and a queue
+for every object that changes, which is much for every pod of a cluster, and does not tell which objects went away while
+its watch was broken.
 """
 
 import asyncio
@@ -74,13 +74,15 @@ class Reflector:
 
     async def _list(self) -> str:
         present: list[Key] = []
-        version = 0
+        version = changed = 0
         async for page in self._api.pages(self.resource, field_selector=self._selector):
             for item in page.items:
                 present.append(key_of(item))
                 self._mirror.put(item)
+                changed = max(changed, int(item["metadata"]["resourceVersion"]))
             version = page.version
         self._mirror.retain(present, version)
+        self._mirror.reach(version, changed)
         self.synced = True
         return str(version)
 
@@ -90,9 +92,11 @@ class Reflector:
         async with self._api.watch(self.resource, version, field_selector=self._selector, timeout_s=seconds) as changes:
             self._set_live(True)
             async for type_, item in changes:
+                reached = int(item["metadata"]["resourceVersion"])
                 if type_ == "DELETED":
                     # with a field selector, this also tells of an object that ceased to match it
-                    self._mirror.leave(key_of(item))
+                    self._mirror.leave(key_of(item), reached)
                 elif type_ != "BOOKMARK":
                     self._mirror.put(item)
-                self._version = str(item["metadata"]["resourceVersion"])
+                self._mirror.reach(reached, 0 if type_ == "BOOKMARK" else reached)
+                self._version = str(reached)

@@ -1,12 +1,13 @@
-"""What reconciling needs of each object in the cluster, read from the object as the API server gives it.
+"""What the operator needs of each object in the cluster, read from the object as the API server gives it.
 
 Reading never fails: an object that a model refuses becomes a record that says so, and its neighbours are not disturbed.
 """
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from ipaddress import ip_address, ip_network
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -16,7 +17,7 @@ from weir_api.conditions import Condition
 from weir_api.flowobservation import FlowObservationSpec, FlowObservationStatus
 from weir_api.nodeprobe import NodeProbeSpec, NodeProbeStatus, ObservationReport, plan
 from weir_api.selector import Workload
-from weir_api.workload import owners_of
+from weir_api.workload import owners_of, top_owner
 
 Raw = Mapping[str, Any]
 #: (namespace, name); the namespace is empty for what has none.
@@ -147,6 +148,12 @@ class Pod:
     node: str
     #: Running and not about to go: its interfaces are there to be watched.
     running: bool
+    #: (kind, name) of the workload that a person would name
+    owner: tuple[str, str] = ("", "")
+    #: as the API server has them; none where the pod has its node's
+    addresses: tuple[str, ...] = ()
+    #: seconds since 1970
+    started: int = 0
 
 
 def read_pod(raw: Raw, _previous: Pod | None = None) -> Pod | None:
@@ -160,12 +167,72 @@ def read_pod(raw: Raw, _previous: Pod | None = None) -> Pod | None:
         workload=Workload(sys.intern(metadata["namespace"]), metadata["name"], labels, owners_of(metadata)),
         node=sys.intern(node),
         running=phase == "Running" and not metadata.get("deletionTimestamp"),
+        owner=_interned(top_owner(metadata)),
+        addresses=() if spec.get("hostNetwork") else _addresses(each.get("ip") for each in status.get("podIPs") or ()),
+        started=int(timestamp(status.get("startTime") or metadata.get("creationTimestamp")).timestamp()),
     )
 
 
-def read_node(raw: Raw, _previous: str | None = None) -> str:
-    """A Node's UID."""
-    return str(raw["metadata"]["uid"])
+def _interned(owner: tuple[str, str]) -> tuple[str, str]:
+    """Thousands of pods have the same workload."""
+    return sys.intern(owner[0]), sys.intern(owner[1])
+
+
+def _addresses(found: Iterable[object]) -> tuple[str, ...]:
+    """Those that are addresses, in canonical form, each once."""
+    canonical: dict[str, None] = {}
+    for each in found:
+        try:
+            canonical[str(ip_address(str(each)))] = None
+        except ValueError:
+            continue  # a status may say anything, and a hostname or `None` is no address
+    return tuple(canonical)
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A Service."""
+
+    #: labels of the pods behind it; empty where it says so by EndpointSlices of somebody else
+    selector: Mapping[str, str]
+    #: its virtual addresses: in the cluster, external, and its load balancer's; none where it is headless
+    addresses: tuple[str, ...]
+
+
+def read_service(raw: Raw, _previous: Service | None = None) -> Service:
+    """A Service."""
+    spec, status = raw.get("spec") or {}, raw.get("status") or {}
+    balancers = (status.get("loadBalancer") or {}).get("ingress") or ()
+    found = [*(spec.get("clusterIPs") or ()), *(spec.get("externalIPs") or ()), *(each.get("ip") for each in balancers)]
+    return Service(dict(spec.get("selector") or {}), _addresses(found))
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A Node."""
+
+    uid: str
+    #: addresses that it reports
+    addresses: tuple[str, ...]
+    #: The first two of each range that its pods' addresses are taken from: by convention its tunnel's (flannel) and its
+    #: bridge's (the CNI plugin host-local), which kubelet's probes and what it forwards to its pods come from.
+    pod_network: tuple[str, ...]
+
+
+def read_node(raw: Raw, _previous: Node | None = None) -> Node:
+    """A Node."""
+    spec, status = raw.get("spec") or {}, raw.get("status") or {}
+    reported = _addresses(each.get("address") for each in status.get("addresses") or ())
+    ranges = spec.get("podCIDRs") or ()
+    return Node(str(raw["metadata"]["uid"]), reported, tuple(a for each in ranges for a in _first_two(each)))
+
+
+def _first_two(cidr: object) -> tuple[str, ...]:
+    try:
+        network = ip_network(str(cidr), strict=False)
+    except ValueError:
+        return ()
+    return (str(network[0]), str(network[1])) if network.num_addresses > 2 else ()
 
 
 def read_namespace(raw: Raw, _previous: Mapping[str, str] | None = None) -> Mapping[str, str]:
@@ -200,7 +267,10 @@ class Probe:
             self.plan_hash,
             self.unreadable,
             report and report.plan_hash,
-            tuple((uid, m.generation, m.matched_pods, m.attached_pods) for uid, m in self.measured.items()),
+            tuple(
+                (uid, m.generation, m.matched_pods, m.attached_pods, m.host_network_pods)
+                for uid, m in self.measured.items()
+            ),
         )
 
 

@@ -94,9 +94,10 @@ def _view(observation: Observation, node: str, share: Share, around: Surrounding
     wanted = max(share.running, measured.matched_pods)
     if probe.report.plan_hash != around.plan_hashes.get(node):
         return NodeView(node, NodeState.WAITING, "its probe has not taken the newest plan yet", report, probe)
-    if measured.attached_pods < wanted:
+    attachable = wanted - measured.host_network_pods
+    if measured.attached_pods < attachable:
         return NodeView(
-            node, NodeState.WAITING, f"{measured.attached_pods} of {wanted} pods are attached", report, probe
+            node, NodeState.WAITING, f"{measured.attached_pods} of {attachable} pods are attached", report, probe
         )
     return NodeView(node, NodeState.PROGRAMMED, "", report, probe)
 
@@ -133,6 +134,12 @@ def _programmed(observation: Observation, views: Sequence[NodeView], around: Sur
         return False, "ProbeNotReporting", f"{len(silent)} of {total} nodes are silent: {_named(silent)}"
     waiting = by_state[NodeState.WAITING]
     if not waiting:
+        counts = [view.report.measured for view in views if view.report is not None]
+        if any(each.host_network_pods for each in counts) and not any(each.attached_pods for each in counts):
+            text = (
+                "every matched pod shares its node's network (hostNetwork): their flows cannot be told from the node's"
+            )
+            return False, "HostNetwork", text
         return True, "AllNodes", f"all {total} nodes have the plan in use"
     behind = around.now - around.behind_since if around.behind_since is not None else timedelta(0)
     before = _previous(observation, "Programmed")
