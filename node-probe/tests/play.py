@@ -3,7 +3,7 @@
 play(redis) >> C(b"PING\\r\\n") >> S(b"+PONG\\r\\n") << Call("PING", ok)
 
 Every step is a segment (or a datagram) 1 ms after the one before. `<<` takes the next call that is done; what is not
-done when asked for is done by the end of the connection. A test that says `<< end` knows that there are no further calls.
+done when asked for is done by the end of the connection. `<< end` says that there are no further calls.
 """
 
 from __future__ import annotations
@@ -97,9 +97,9 @@ class Call:
 class play:  # noqa: N801 -- reads as a verb
     """One connection between one client and one server, through the real engines."""
 
-    def __init__(self, *protocols: Spec, port: int = 0, redacts: bool = True, **bounds: int) -> None:
+    def __init__(self, *protocols: Spec, port: int = 0, redacts: bool = True) -> None:
         self.engine = FlowEngine(FlowTable(capacity=64, max_flows=100, performance=True))
-        self.calls = CallEngine(protocols, redacts=redacts, **bounds)
+        self.calls = CallEngine(protocols, redacts=redacts)
         udp_only = protocols[0].on_udp and not protocols[0].on_tcp
         self.transport = 17 if udp_only else 6
         ports = protocols[0].udp_ports if udp_only else protocols[0].tcp_ports

@@ -239,7 +239,7 @@ def replay_calls(
     redacts: bool = True,
     max_flows: int = MAX_FLOWS,
 ) -> CallSummary:
-    """Read a capture as `replay` does, and `write` each call as a line of JSON. OSError: it cannot be opened or read."""
+    """Read a capture as `replay` does, and `write` each call as a line of JSON. OSError: it cannot be read."""
     engine = _engine(max_flows)
     written = 0
 

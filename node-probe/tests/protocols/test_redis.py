@@ -20,7 +20,9 @@ from play import (
     server_error,
     unknown,
 )
-from weir_probe.protocols.redis import SPEC as redis
+from weir_probe.protocols.registry import BY_NAME, PROTOCOLS
+
+redis = PROTOCOLS[BY_NAME["redis"]]
 
 GET = b"*2\r\n$3\r\nGET\r\n$3\r\nkey\r\n"
 

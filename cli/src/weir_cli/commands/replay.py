@@ -56,7 +56,9 @@ _HEADINGS: Final = (
     help="calls: off keeps literals and secrets as captured.",
 )
 @click.option("--max-flows", type=click.IntRange(min=1), default=4_194_304, show_default=True, help="Flows kept.")
-def command(file: str, output: str, what: str, protocols: tuple[str, ...], redact: str, max_flows: int) -> int:
+def command(  # noqa: PLR0917 -- an option each
+    file: str, output: str, what: str, protocols: tuple[str, ...], redact: str, max_flows: int
+) -> int:
     """Print the flows, or the calls, of FILE, a pcap or pcapng capture; - reads standard input.
 
     Flows go to standard output in the order of their first packets, totals to standard error. A damaged file gives the

@@ -19,7 +19,10 @@ _TEXTS: Final = [column for column in range(len(COLUMNS)) if column not in (ATTR
 def lines(
     calls: npt.NDArray[Any], conversations: npt.NDArray[Any], protocols: Sequence[Spec], *, wall_offset_ns: int = 0
 ) -> Iterator[str]:
-    """Each of `calls` (streams.calls.CALL) as a line, with its line end. `wall_offset_ns`: Unix time minus their clock."""
+    """Each of `calls` (streams.calls.CALL) as a line, with its line end.
+
+    `wall_offset_ns` is Unix time minus the clock of the calls.
+    """
     between = conversations[calls["conversation"]]
     starts = instants(calls["request_ns"].astype(np.int64) + wall_offset_ns)
     texts = [columns(calls, column) for column in range(len(COLUMNS))]

@@ -1,6 +1,7 @@
 # cython: annotation_typing=False
-"""The verbs of a protocol. A Parser holds what one connection's protocol remembers between frames; directions are 0 from
-the client, 1 from the server.
+# ruff: noqa: ARG002 -- what most protocols need not do
+"""The verbs of a protocol. A Parser holds what one connection's protocol remembers between frames; directions are 0
+from the client, 1 from the server.
 
 detect  is this the protocol? asked of the first bytes of a direction, before there is a Parser
 frame   where does the frame that starts here end?
@@ -44,7 +45,8 @@ class Parser:
     def frame(self, cursor: Cursor, at: int, end: int, way: int) -> int:
         """The length of the frame that starts at `at` (it may reach beyond `end`), NEED_MORE or INVALID.
 
-        Sets `enough` where parse needs less than the whole of it. A body whose length nobody says ends where the bytes end.
+        Sets `enough` where parse needs less than the whole of it. A body whose length nobody says ends where the bytes
+        end.
         """
         raise NotImplementedError
 
@@ -75,7 +77,7 @@ class Spec:
     name: str
     #: What calls are called, by Message.variant.
     titles: tuple[str, ...]
-    #: (cursor, at, end) -> FROM_CLIENT, FROM_SERVER, NEED_MORE, INVALID. Strict: what it takes, no other protocol sends.
+    #: (cursor, at, end) -> FROM_CLIENT, FROM_SERVER, NEED_MORE, INVALID. Strict: no other protocol sends what it takes.
     detect: Callable[[Cursor, int, int], int]
     parser: Callable[[], Parser]
     #: Where it is looked for first; nothing is taken for it by port alone.

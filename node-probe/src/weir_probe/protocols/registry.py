@@ -1,4 +1,4 @@
-"""The protocols that there are: one line each. The order is the order in which content is asked, the strictest first."""
+"""The protocols that there are, one line each, in the order in which they are asked: the strictest first."""
 
 from typing import Final
 

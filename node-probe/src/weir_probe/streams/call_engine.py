@@ -43,7 +43,7 @@ class CallEngine:
         redacts: bool = True,
         on_done: Callable[[], None] | None = None,
     ) -> None:
-        """`on_done` is called when many calls are done, to read and release them; else whoever owns this does, in time."""
+        """`on_done` is called when many calls are done, to read and release them; else the owner does, in time."""
         self.protocols = tuple(protocols)
         self.book = CallBook(calls, conversations)
         self.message = Message()

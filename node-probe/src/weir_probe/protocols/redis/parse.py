@@ -194,7 +194,7 @@ class Redis(Parser):
         message.status = _SERVER_ERROR if word in _SERVERS else _CLIENT_ERROR
 
     def _push(self, cursor: Cursor, at: int, end: int, message: Message, kind: int) -> None:
-        """RESP3 has a type for what the server sends by itself; in RESP2 a subscriber's arrays are told by their name."""
+        """RESP3 has a type for what the server sends by itself; in RESP2 their name tells a subscriber's arrays."""
         behind = line_end(cursor, at + 1, end)
         named = line_end(cursor, behind + 1, end) if behind > 0 else -1
         if named <= 0 or cursor.u8(behind) != 0x24:
