@@ -7,7 +7,7 @@ ARG DEBIAN=debian:bookworm-slim
 
 FROM --platform=$BUILDPLATFORM ${DEBIAN} AS tools
 ARG TARGETARCH
-COPY images/stages /stages
+COPY images/stages/target.sh images/stages/tools.sh /stages/
 RUN /stages/tools.sh
 
 # --- wheels: of our parts, for the target -----------------------------------------------------------------------------
@@ -19,13 +19,15 @@ RUN python3 -m venv /build && /build/bin/pip install --no-cache-dir --require-ha
 COPY api api
 COPY operator operator
 COPY node-probe node-probe
+COPY images/stages/wheels.sh /stages/
 RUN /stages/wheels.sh api operator node-probe
 
 # --- one root per image: Debian's files, then Python's ----------------------------------------------------------------
 FROM wheels AS root
 ARG TARGETARCH
+COPY images/stages/debian.sh images/stages/python.sh /stages/
 RUN /stages/debian.sh base-files python3-minimal python3.11-minimal libpython3.11-minimal libpython3.11-stdlib libc6 \
-    libgcc-s1 gcc-12-base zlib1g libexpat1 libssl3 libffi8 libbz2-1.0 liblzma5 libuuid1 libcrypt1
+    libgcc-s1 libstdc++6 gcc-12-base zlib1g libexpat1 libssl3 libffi8 libbz2-1.0 liblzma5 libuuid1 libcrypt1
 COPY images/etc /rootfs/etc
 
 FROM root AS operator-root
@@ -37,17 +39,20 @@ RUN /stages/python.sh requirements/operator.txt weir-api weir-operator
 FROM root AS probe-root
 ARG TARGETARCH
 ARG BCC=0
-RUN /stages/debian.sh libbpf1 libelf1 && [ "$BCC" = 0 ] || /stages/debian.sh python3-bpfcc:all libbpfcc libclang-cpp14 \
-    libllvm14 libstdc++6 libedit2 libbsd0 libmd0 libxml2 libicu72 libz3-4 libtinfo6
+RUN /stages/debian.sh libbpf1 libelf1 libsqlite3-0
+RUN test "$BCC" = 0 || /stages/debian.sh python3-bpfcc:all libbpfcc libclang-cpp14 \
+    libllvm14 libedit2 libbsd0 libmd0 libxml2 libicu72 libz3-4 libtinfo6
 COPY requirements/probe.txt requirements/
 RUN /stages/python.sh requirements/probe.txt weir-api weir-probe
+# 41 MB that only asyncio programs import
+RUN rm -r /rootfs/usr/local/lib/python3.11/dist-packages/kubernetes/aio
 
 # --- the images: no shell, no package manager -------------------------------------------------------------------------
 FROM scratch AS operator
 COPY --from=operator-root /rootfs /
 ENV PATH=/usr/local/bin:/usr/bin PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 USER 65532:65532
-EXPOSE 8080
+EXPOSE 8080 8443
 ENTRYPOINT ["weir-operator"]
 
 FROM scratch AS probe

@@ -6,7 +6,7 @@ PARTS  := api operator node-probe cli
 export PYTHON VENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint images crds chart lock bench clean
+.PHONY: help setup demo test lint images crds chart lock bench bench-scale clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 14
@@ -19,6 +19,7 @@ demo: setup ## a small shop of network namespaces, observed live
 
 test: setup lint ## every test, with real eBPF, real servers and a real kube-apiserver
 	-PYTHONPATH=tests $(BIN)/python -m kube.binaries
+	-PYTHONPATH=tests $(BIN)/python -m helm
 	$(BIN)/pytest
 
 lint: setup ## ruff, mypy, import contracts
@@ -40,6 +41,9 @@ chart: setup ## write charts/weir and what `weir install` carries, from config/ 
 
 bench: setup ## print figures; not a test
 	$(BIN)/python bench/flows.py
+
+bench-scale: setup ## what NODES=1000 nodes cost the operator and the API server; minutes
+	PYTHONPATH=tests:bench $(BIN)/python -m scale --nodes $(or $(NODES),1000)
 
 lock: setup ## lock the newest versions, with hashes
 	cd requirements && for part in dev runtime uv; do ../$(BIN)/uv pip compile -q --upgrade --generate-hashes --python-version 3.11 --no-header $$part.in -o $$part.txt; done

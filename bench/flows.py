@@ -21,14 +21,15 @@ from weir_probe.capture.kernel import KernelCapture
 from weir_probe.capture.model import HOST, Capture, Interface, NetNs, Selected, Settings
 
 ROUNDS = 5
+_SERVER = bytes(10) + b"\xff\xff" + bytes([10, 0, 0, 2])  # of ipv4_frame, v4-mapped
 LOOPBACK = Interface(HOST, 1, "lo", pod_side=False, id=1)
 
 
-def ipv4_frame(protocol: int, source_port: int, payload: int = 18) -> bytes:
-    """Ethernet, IPv4, and UDP or a TCP segment in mid-connection."""
+def ipv4_frame(protocol: int, source_port: int, payload: int = 18, flags: int = 16) -> bytes:
+    """Ethernet, IPv4, and UDP or a TCP segment in mid-connection. The same data again is a retransmission."""
     ports = struct.pack(">HH", source_port, 8080)
     header = ports + (
-        struct.pack(">HH", 8 + payload, 0) if protocol == 17 else struct.pack(">IIBBHHH", 1, 1, 80, 16, 64, 0, 0)
+        struct.pack(">HH", 8 + payload, 0) if protocol == 17 else struct.pack(">IIBBHHH", 1, 1, 80, flags, 64, 0, 0)
     )
     body = header + bytes(payload)
     ip = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(body), 1, 0, 64, protocol, 0) + bytes([10, 0, 0, 1, 10, 0, 0, 2])
@@ -79,8 +80,13 @@ def bench_test_run() -> None:
         program = capture.fds()["program:0:weir_ingress"]
         floor = one_flow(empty, ipv4_frame(17, 1000))
         print(f"{'empty':12}{'':>8}{floor:>9.0f}{0:>9.0f}")
-        for name, protocol in (("UDP", 17), ("TCP", 6)):
-            gross = one_flow(program, ipv4_frame(protocol, 1000))
+        for name, frame in (
+            ("UDP", ipv4_frame(17, 1000)),
+            ("TCP, ACK", ipv4_frame(6, 1000, 0)),
+            ("TCP, data", ipv4_frame(6, 1000)),
+            ("TCP, push", ipv4_frame(6, 1000, flags=24)),
+        ):
+            gross = one_flow(program, frame)
             print(f"{name:12}{1:>8}{gross:>9.0f}{gross - floor:>9.0f}")
         capture.measure(True)
         before = syscall.program_info(empty)
@@ -94,6 +100,28 @@ def bench_test_run() -> None:
                 gross = round_robin(program, protocol, flows)
                 print(f"{name:12}{flows:>8}{gross:>9.0f}{gross - floor:>9.0f}")
     os.close(empty)
+
+
+def bench_insert() -> None:
+    print("\ninsertion of a flow by selector.peers, ns gross by bpf_stats, 20,000 flows; and ms to write the prefixes")
+    print(f"{'prefixes':>20}{'gross':>9}{'ms':>9}")
+    for prefixes in (0, 1, 1000, 60_000):
+        with opened() as capture:
+            chosen = [
+                bytes(10) + b"\xff\xff" + bytes([11, n >> 16, n >> 8 & 255, n & 255]) for n in range(prefixes - 1)
+            ]
+            peers = dict.fromkeys([(packed, 128) for packed in [*chosen, _SERVER]], 1) if prefixes else {}
+            started = time.perf_counter()
+            capture.program([Selected(LOOPBACK, 1, 1, by_peer=1 if prefixes else 0)], {}, 1, peers)
+            took_ms = (time.perf_counter() - started) * 1000
+            program = capture.fds()["program:0:weir_ingress"]
+            capture.measure(True)
+            before = syscall.program_info(program)
+            for flow in range(20_000):
+                syscall.test_run(program, ipv4_frame(17, 1 + flow), 1, ifindex=1)
+            after = syscall.program_info(program)
+            spent = (after.run_time_ns - before.run_time_ns) / (after.run_count - before.run_count)
+            print(f"{prefixes:>20}{spent:>9.0f}{took_ms:>9.1f}")
 
 
 @contextmanager
@@ -199,6 +227,7 @@ def bench_start() -> None:
 
 if __name__ == "__main__":
     bench_test_run()
+    bench_insert()
     bench_live()
     bench_tick()
     bench_start()

@@ -26,7 +26,7 @@ def main() -> int:
     given = {"TARGETARCH": options.arch, "BCC": str(int(options.bcc))}
     try:
         for target in options.target or PARTS:
-            make(target, builder, given, options.output, options.fresh)
+            make(target, builder, given, options.output, fresh=options.fresh)
     except (BuildError, RootfsError, dockerfile.DockerfileError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -44,18 +44,19 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def make(target: str, builder: str, given: Mapping[str, str], output: Path, fresh: bool) -> None:
+def make(target: str, builder: str, given: Mapping[str, str], output: Path, *, fresh: bool) -> None:
     """Write one image, its bill of materials and the digest of what it was made from, unless that is there."""
     name = f"weir-{target}"
     tag = f"{name}:{version(target)}"
-    tar, bom, stamp = (output / f"{name}.{suffix}" for suffix in ("tar", "sbom.json", "inputs"))
+    stem = name if given["TARGETARCH"] == engine.native() else f"{name}.{given['TARGETARCH']}"
+    tar, bom, stamp = (output / f"{stem}.{suffix}" for suffix in ("tar", "sbom.json", "inputs"))
     recipe = dockerfile.parse((FOLDER / "Dockerfile").read_text(), given)
     inputs = digest_of_inputs(recipe, target, given)
     if not fresh and tar.exists() and bom.exists() and stamp.exists() and stamp.read_text() == inputs:
         print(f"{tag} is current: {tar}")
         return
     stamp.unlink(missing_ok=True)
-    with engine.files(builder, FOLDER, recipe, target, given, fresh) as layers:
+    with engine.files(builder, FOLDER, recipe, target, given, fresh=fresh) as layers:
         digest = archive.write(tar, tag, layers, recipe.configuration(target, given), given["TARGETARCH"])
     bom.write_text(json.dumps(sbom.describe(tar), indent=1) + "\n")
     stamp.write_text(inputs)

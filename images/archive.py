@@ -5,6 +5,7 @@ The same files give the same bytes: entries are sorted, owners are numbers, time
 (default 0, the beginning of 1970).
 """
 
+import copy
 import hashlib
 import json
 import os
@@ -160,22 +161,45 @@ def from_folder(folder: Path) -> Iterator[Entry]:
 def from_tar(path: Path) -> Iterator[Entry]:
     """What an engine's tar of a file system holds, in the order of `from_folder`."""
     with tarfile.open(path) as source:
-        entries: dict[tuple[str, ...], list[tarfile.TarInfo]] = {}
+        inside: dict[str, list[tarfile.TarInfo]] = {}
+        files: dict[str, tarfile.TarInfo] = {}
         for entry in source:
-            entry.name = entry.name.removeprefix("./").strip("/")
-            where, _, _ = entry.name.rpartition("/")
-            if entry.name not in ("", ".") and where.split("/")[0] != "dev":
-                entries.setdefault(tuple(where.split("/")) if where else (), []).append(entry)
+            entry.name = plain(entry.name)
+            folder, _, _ = entry.name.rpartition("/")
+            if entry.name and folder.split("/")[0] != "dev":
+                inside.setdefault(folder, []).append(entry)
+                files[entry.name] = entry
+        written: dict[str, str] = {}  # files with several names, by the name that holds the content: the first here
 
-        def visit(folder: tuple[str, ...]) -> Iterator[Entry]:
-            inside = sorted(entries.get(folder, []), key=lambda entry: entry.name)
-            for entry in inside:
-                yield entry, source.extractfile(entry) if entry.isreg() else None
-            for entry in inside:
+        def visit(folder: str) -> Iterator[Entry]:
+            entries = sorted(inside.get(folder, []), key=lambda entry: entry.name)
+            for entry in entries:
+                holder = files[plain(entry.linkname)] if entry.islnk() else entry
+                if holder.isreg() and holder.name in written:
+                    link = copy.copy(holder)
+                    link.name, link.type, link.size, link.linkname = (
+                        entry.name,
+                        tarfile.LNKTYPE,
+                        0,
+                        written[holder.name],
+                    )
+                    yield link, None
+                elif holder.isreg():
+                    written[holder.name] = entry.name
+                    file = copy.copy(holder)  # the reader looks its entries up again
+                    file.name = entry.name
+                    yield file, source.extractfile(holder)
+                else:
+                    yield entry, None
+            for entry in entries:
                 if entry.isdir():
-                    yield from visit((*folder, entry.name.rpartition("/")[2]))
+                    yield from visit(entry.name)
 
-        yield from visit(())
+        yield from visit("")
+
+
+def plain(name: str) -> str:
+    return name.removeprefix("./").strip("/") if name != "." else ""
 
 
 def full_name(name: str) -> str:

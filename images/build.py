@@ -1,7 +1,7 @@
 """Runs the Dockerfile's stages in folders, where there is no engine: RUN in a chroot with namespaces of its own.
 
-An instruction that changes files makes a layer: the upper folder of an overlay over the layers below. Layers are kept in
-the cache by what they were made from, as engines do. Needs root.
+An instruction that changes files makes a layer: the upper folder of an overlay over the layers below. Layers are kept
+in the cache by what they were made from, as engines do, until they were not used for two weeks. Needs root.
 """
 
 import hashlib
@@ -9,8 +9,10 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -38,6 +40,8 @@ for file; do # this machine's settings, read only; each has its source and its p
 done
 exec chroot "$root" /bin/sh -c 'mkdir -p "$1" && cd "$1" && exec /bin/sh -c "$2"' sh "$workdir" "$command"
 """
+#: How long a layer is kept that no build uses.
+KEPT_S: Final = 14 * 86_400
 PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -69,6 +73,9 @@ class Builder:
     def build(self, target: str) -> Image:
         """Build a stage and those that it is made of. Raises BuildError, RootfsError."""
         self._layers.mkdir(parents=True, exist_ok=True)
+        for layer in self._layers.iterdir():
+            if layer.stat().st_mtime < time.time() - KEPT_S:
+                shutil.rmtree(layer)
         for stage in self._dockerfile.needed(target):
             if stage.name not in self._built:
                 self._built[stage.name] = self._stage(stage)
@@ -139,9 +146,7 @@ class Builder:
             if flags["from"] not in self._built or len(sources) != 1:
                 raise instruction.error("copies one path, from an earlier stage")
             stage = self._built[flags["from"]]
-            return self._add(
-                image, [instruction.text, stage.key], lambda layer: copy_tree(stage, sources[0], layer, target)
-            )
+            return self._add(image, [instruction.text, stage.key], partial(copy_tree, stage, sources[0], target))
         chosen = {source: context(self._folder, source) for source in sources}
         for source, files in chosen.items():
             if not files:
@@ -168,7 +173,12 @@ class Builder:
                 new = Path(work) / "layer"
                 new.mkdir(mode=0o755)
                 make(new)
-                new.rename(layer)
+                try:
+                    new.rename(layer)
+                except OSError:
+                    if not layer.exists():  # else somebody made the same at the same time
+                        raise
+        os.utime(layer)
         return replace(image, layers=(*image.layers, layer), key=key)
 
 
@@ -177,7 +187,7 @@ def isolated(script: str, *arguments: str) -> list[str]:
     return ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--", "/bin/sh", "-c", script, "sh", *arguments]
 
 
-def copy_tree(stage: Image, source: str, layer: Path, target: str) -> None:
+def copy_tree(stage: Image, source: str, target: str, layer: Path) -> None:
     """Copy a folder of a finished stage into a layer. Raises BuildError when it is not there."""
     with tempfile.TemporaryDirectory(dir=layer.parent) as root:
         lower = ":".join(map(str, reversed(stage.layers)))

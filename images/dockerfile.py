@@ -41,7 +41,7 @@ class Instruction:
         return shlex.split(self.text)
 
     def flags(self, *known: str) -> tuple[dict[str, str], list[str]]:
-        """`--flag=value` words at the front, and the other words. Raises DockerfileError for a flag that is not known."""
+        """`--flag=value` words at the front, and the other words. Raises DockerfileError for an unknown flag."""
         given: dict[str, str] = {}
         words = self.words()
         while words and words[0].startswith("--"):
@@ -194,7 +194,7 @@ def absolute(workdir: str, path: str) -> str:
 
 
 def context(root: Path, source: str) -> list[Path]:
-    """The files of the build context that `COPY source` takes, relative to its root: what .dockerignore leaves of it."""
+    """The files that `COPY source` takes, relative to the build context: what .dockerignore leaves of it."""
     patterns = [line for line in (root / ".dockerignore").read_text().splitlines() if line and not line.startswith("#")]
     start = root / source
     files = sorted(start.rglob("*")) if start.is_dir() else [start] if start.exists() else []

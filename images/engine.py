@@ -49,7 +49,7 @@ def native() -> str:
 
 @contextmanager
 def files(
-    engine: str, folder: Path, dockerfile: Dockerfile, target: str, arguments: Mapping[str, str], fresh: bool
+    engine: str, folder: Path, dockerfile: Dockerfile, target: str, arguments: Mapping[str, str], *, fresh: bool
 ) -> Iterator[list[Path]]:
     """The files of the image `target`: layers for `archive.write`. Raises BuildError."""
     if engine == NONE:

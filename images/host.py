@@ -13,26 +13,15 @@ from typing import Final
 
 #: pip's settings that say where packages come from, by their names in pip's configuration files.
 PIP: Final = frozenset(
-    [
-        "index-url",
-        "extra-index-url",
-        "no-index",
-        "find-links",
-        "proxy",
-        "cert",
-        "client-cert",
-        "trusted-host",
-        "timeout",
-        "default-timeout",
-        "retries",
-    ]
+    {"index-url", "extra-index-url", "no-index", "find-links", "trusted-host"}
+    | {"proxy", "cert", "client-cert", "timeout", "default-timeout", "retries"}
 )
 PROXIES: Final = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy")
 
 
 @contextmanager
 def settings() -> Iterator[tuple[dict[str, str], dict[str, str]]]:
-    """Files to show in a root, {here: there}, and environment variables, so that apt and pip fetch there as they do here."""
+    """Files to show in a root ({here: there}) and variables, so that apt and pip fetch there as they do here."""
     variables = {name: value for name, value in os.environ.items() if name.lower() in PROXIES}
     variables |= {f"PIP_{name.upper().replace('-', '_')}": value for name, value in pip().items()}
     variables["PIP_DISABLE_PIP_VERSION_CHECK"] = "1"

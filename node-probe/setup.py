@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sysconfig
 from pathlib import Path
 
 from Cython.Build import cythonize
@@ -30,13 +31,14 @@ def compiled_modules() -> list[Extension]:
 
 def build_bpf() -> None:
     """Compile each BPF program when it, or a header beside it, is newer than its object."""
-    arch = {"x86_64": "x86", "aarch64": "arm64"}.get(os.uname().machine, os.uname().machine)
+    machine = sysconfig.get_platform().removeprefix("linux-")  # the target's when cross-compiling
+    arch = {"x86_64": "x86", "aarch64": "arm64"}.get(machine, machine)
     for source in sorted(SRC.rglob("*.bpf.c")):
         target = source.with_suffix(".o")
         inputs = [source, *source.parent.glob("*.h")]
         if target.exists() and target.stat().st_mtime >= max(i.stat().st_mtime for i in inputs):
             continue
-        include = f"/usr/include/{os.uname().machine}-linux-gnu"
+        include = f"/usr/include/{machine}-linux-gnu"
         subprocess.run(
             ["clang", *BPF_CFLAGS, f"-D__TARGET_ARCH_{arch}", f"-I{include}", "-c", str(source), "-o", str(target)],
             check=True,

@@ -1,9 +1,10 @@
-"""Helm, built once from the Go module proxy: Debian has none."""
+"""Helm, built once from the Go module proxy: Debian has none. `python -m helm` does it before the tests."""
 
 import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 VERSION = "v3.19.5"
@@ -44,3 +45,10 @@ def _build(helm: Path) -> None:
     )
     if built.returncode != 0:
         raise HelmMissingError(f"building helm {VERSION} failed: {built.stderr.strip()[-500:]}")
+
+
+if __name__ == "__main__":
+    try:
+        print(find())
+    except HelmMissingError as missing:
+        sys.exit(f"no Helm, its tests will skip: {missing}")

@@ -1,14 +1,21 @@
 """A client of the identity feed, as simple as one can be: it keeps what it was told."""
 
+import base64
 import contextlib
+import json
+import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import websocket
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
+import operator_process
 from identity_told import Told
 from kube.control_plane import ControlPlane
 from operator_process import NAMESPACE, ROOT, OperatorProcess
@@ -18,7 +25,8 @@ NAME = f"weir-identity.{NAMESPACE}.svc"
 
 
 def install(plane: ControlPlane) -> None:
-    """The probe's service account, which may ask."""
+    """The probe's service account, which may ask, beside what `operator_process.install` makes."""
+    operator_process.install(plane)
     plane.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(ROOT / "config" / "probe" / "rbac.yaml"))
 
 
@@ -27,6 +35,20 @@ def mint(plane: ControlPlane, account: str = "weir-probe", audience: str = AUDIE
     flags = ["-n", NAMESPACE, f"--duration={duration}", *([f"--audience={audience}"] if audience else [])]
     token: str = plane.kubectl("create", "token", account, *flags)
     return token.strip()
+
+
+def shortened(plane: ControlPlane, token: str, life_s: int) -> str:
+    """The same token with an end that is near: the API server makes none for less than ten minutes."""
+    header, payload, _ = token.split(".")
+    claims = json.loads(base64.urlsafe_b64decode(payload + "=="))
+    signed = f"{header}.{_coded(json.dumps(claims | {'exp': int(time.time()) + life_s}).encode())}"
+    key = serialization.load_pem_private_key(plane.signing_key.read_bytes(), password=None)
+    assert isinstance(key, rsa.RSAPrivateKey)
+    return f"{signed}.{_coded(key.sign(signed.encode(), padding.PKCS1v15(), hashes.SHA256()))}"
+
+
+def _coded(content: bytes) -> str:
+    return base64.urlsafe_b64encode(content).decode().rstrip("=")
 
 
 def trust(plane: ControlPlane, folder: Path) -> Path:
@@ -78,6 +100,12 @@ class FeedClient(Told):
         self.take(news)
         return news
 
+    def served_until(self) -> datetime:
+        """When the operator's certificate ends."""
+        assert isinstance(self.socket.sock, ssl.SSLSocket)
+        ends = str((self.socket.sock.getpeercert() or {})["notAfter"])
+        return datetime.strptime(ends, "%b %d %H:%M:%S %Y %Z").replace(tzinfo=UTC)
+
     def until(self, check: Callable[[], object], timeout_s: float = 30) -> None:
         """Read until something holds. Raises TimeoutError with what is known."""
         deadline = time.monotonic() + timeout_s
@@ -87,9 +115,9 @@ class FeedClient(Told):
             if time.monotonic() > deadline:
                 raise TimeoutError(f"answers {self.answers}, peers {self.peers}")
 
-    def until_named(self, **expected: str) -> None:
+    def until_named(self, expected: Mapping[str, str]) -> None:
         """Read until addresses have these names."""
-        self.until(lambda: {address: self.name(address) for address in expected} == expected)
+        self.until(lambda: {address: self.name(address) for address in expected} == dict(expected))
 
     def until_closed(self, timeout_s: float = 30) -> tuple[int, str]:
         """Read until the operator closes; the code and the reason."""
@@ -103,21 +131,12 @@ class FeedClient(Told):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.socket.shutdown()
+        self.socket.shutdown()  # type: ignore[no-untyped-call] # not annotated there
 
 
-def service(
-    plane: ControlPlane, namespace: str, name: str, selector: dict[str, str], **spec: Any
-) -> tuple[str, dict[str, Any]]:
-    """Create a Service; its cluster address, and the object."""
-    made = plane.request(
-        "POST",
-        f"/api/v1/namespaces/{namespace}/services",
-        {
-            "apiVersion": "v1",
-            "kind": "Service",
-            "metadata": {"name": name},
-            "spec": {"selector": selector, "ports": [{"port": 80}], **spec},
-        },
-    )
-    return made["spec"]["clusterIP"], made
+def service(plane: ControlPlane, namespace: str, name: str, selector: dict[str, str], **spec: object) -> str:
+    """Create a Service; its address in the cluster."""
+    content = {"selector": selector, "ports": [{"port": 80}], **spec}
+    manifest = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": content}
+    address: str = plane.request("POST", f"/api/v1/namespaces/{namespace}/services", manifest)["spec"]["clusterIP"]
+    return address

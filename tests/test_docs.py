@@ -9,7 +9,8 @@ import yaml
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md")])
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
-PATH = re.compile(r"`((?:api|bench|cli|config|crds|docs|node-probe|operator|requirements|scripts|tests)/[\w./*-]+)`")
+ROOMS = "api|bench|charts|cli|config|crds|docs|node-probe|operator|requirements|scripts|tests"
+PATH = re.compile(rf"`((?:{ROOMS})/[\w./*-]+)`")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])

@@ -19,9 +19,11 @@ SOURCES = {
 #: an external package, and the only modules of Weir that may import it, with all that is below them
 EDGES = {
     "kopf": ("weir_operator.main", "weir_operator.handlers"),
+    "cryptography": ("weir_operator.identity.certificates",),
     "kubernetes": ("weir_operator.cluster", "weir_probe.cluster"),
     "pyroute2": ("weir_probe.capture", "weir_probe.plan", "weir_cli.demo"),
     "prometheus_client": ("weir_operator", "weir_probe.export", "weir_probe.agent", "weir_probe.serving", "weir_cli"),
+    "websocket": ("weir_probe.identity.feed",),
     "rich": ("weir_cli",),
     "click": ("weir_cli",),
 }

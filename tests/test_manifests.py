@@ -11,6 +11,7 @@ import yaml
 
 from kube.control_plane import ControlPlane, KubectlError
 from weir_api.admission import contradictions, not_supported_yet
+from weir_api.feed import AUDIENCE, PATH
 from weir_api.flowobservation import FlowObservation
 
 ROOT = Path(__file__).parents[1]
@@ -32,8 +33,11 @@ OPERATOR: dict[tuple[str, str], tuple[str, ...]] = {
     ("weir.dev", "l7protocols/status"): ("patch",),
     ("weir.dev", "nodeprobes"): (*READ, "create", "patch", "delete"),
     ("", "pods"): READ,
+    ("", "services"): READ,
     ("", "nodes"): READ,
     ("", "namespaces"): READ,
+    ("authentication.k8s.io", "tokenreviews"): ("create",),
+    ("authorization.k8s.io", "subjectaccessreviews"): ("create",),
     ("events.k8s.io", "events"): ("create", "patch"),
 }
 PROBE: dict[tuple[str, str], tuple[str, ...]] = {
@@ -71,7 +75,7 @@ def test_a_second_apply_changes_nothing(installed: ControlPlane) -> None:
         return str(installed.kubectl("get", kinds, "-A", "-l", "app.kubernetes.io/part-of=weir", "-o", shown))
 
     before = generations()
-    assert len(before.split()) == 7
+    assert len(before.split()) == 8
     installed.kubectl(*APPLY, "-k", str(CONFIG / "default"))
     assert generations() == before
 
@@ -121,6 +125,19 @@ def test_accounts_may_do_this_and_nothing_else(
         if may(installed, account, resource, verb, name="any", namespace="any")
     }
     assert granted == wanted
+
+
+def test_the_operator_changes_one_secret_and_one_config_map(installed: ControlPlane) -> None:
+    def verbs(plural: str, name: str, namespace: str = NAMESPACE) -> set[str]:
+        return {
+            verb
+            for verb in VERBS
+            if may(installed, "weir-operator", ("", plural), verb, name=name, namespace=namespace)
+        }
+
+    for plural, name in (("secrets", "weir-identity-tls"), ("configmaps", "weir-identity-ca")):
+        assert verbs(plural, name) == {"get", "update"}
+        assert verbs(plural, "another") == verbs(plural, name, "kube-system") == set()
 
 
 def test_the_operator_holds_one_lease_in_its_own_namespace(installed: ControlPlane) -> None:
@@ -186,6 +203,14 @@ def test_pod_security_standards(
         installed.kubectl("delete", "namespace", namespace, "--wait=false")
 
 
+def test_the_namespace_lets_the_probe_in(installed: ControlPlane, manifests: list[dict[str, Any]]) -> None:
+    labels = of_kind(manifests, "Namespace", NAMESPACE)["metadata"]["labels"]
+    assert labels["pod-security.kubernetes.io/enforce"] == "privileged"
+    text = yaml.safe_dump(pod_of(of_kind(manifests, "DaemonSet", "weir-probe")))
+    created = installed.kubectl("create", "--dry-run=server", "-n", NAMESPACE, "-f", "-", input=text)
+    assert "candidate" in created
+
+
 def test_the_probe_has_its_capabilities_and_no_more(manifests: list[dict[str, Any]]) -> None:
     spec = of_kind(manifests, "DaemonSet", "weir-probe")["spec"]["template"]["spec"]
     for container in [*spec["containers"], *spec.get("initContainers", [])]:
@@ -196,7 +221,37 @@ def test_the_probe_has_its_capabilities_and_no_more(manifests: list[dict[str, An
         assert context["privileged"] is False
         assert context["allowPrivilegeEscalation"] is False
         assert context["seccompProfile"] == {"type": "RuntimeDefault"}
-    assert all(next(iter(volume.keys() - {"name"})) == "emptyDir" for volume in spec["volumes"])
+    assert {next(iter(volume.keys() - {"name"})) for volume in spec["volumes"]} == {
+        "emptyDir",
+        "projected",
+        "configMap",
+    }
+    (token,) = [volume["projected"]["sources"] for volume in spec["volumes"] if "projected" in volume]
+    assert [source["serviceAccountToken"]["audience"] for source in token] == [AUDIENCE]
+
+
+def test_the_probe_may_ask_the_identity_feed_and_the_operator_need_not(installed: ControlPlane) -> None:
+    def allowed(account: str, path: str, verb: str = "get") -> bool:
+        user = f"system:serviceaccount:{NAMESPACE}:{account}"
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SubjectAccessReview",
+            "spec": {"user": user, "nonResourceAttributes": {"path": path, "verb": verb}},
+        }
+        answer = installed.request("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)
+        return bool(answer["status"]["allowed"])
+
+    assert allowed("weir-probe", PATH)
+    assert not allowed("weir-probe", PATH, "post")
+    assert not allowed("weir-probe", "/identity/v2")
+    assert not allowed("weir-operator", PATH)
+
+
+def test_applying_again_leaves_the_identity_feeds_certificate(installed: ControlPlane) -> None:
+    patch = '{"data":{"tls.key":"Zm9v"}}'
+    installed.kubectl("patch", "secret", "weir-identity-tls", "-n", NAMESPACE, "-p", patch)
+    installed.kubectl(*APPLY, "-k", str(CONFIG / "default"))
+    assert installed.get("secret", "weir-identity-tls", NAMESPACE)["data"]["tls.key"] == "Zm9v"
 
 
 def test_pods_are_created_from_them(installed: ControlPlane) -> None:

@@ -33,9 +33,26 @@ WRITE_REPORT = ("patch", "nodeprobe", "NODE", "--subresource=status", "--type=me
 READ_PLANS = ("get", "nodeprobes")
 
 ALWAYS = [READ_SECRETS, ESCALATE, GRANT, MINT, EXEC, RUN_POD, IMPERSONATE, CHANGE_POLICY]
+#: The operator holds one Secret, its own certificate's, and neither makes nor removes any.
+OTHER_SECRET = ("get", "secret", "another", "-n", NAMESPACE)
+MAKE_SECRET = ("create", "secret", "generic", "mine", "-n", NAMESPACE)
+DROP_CERTIFICATE = ("delete", "secret", "weir-identity-tls", "-n", NAMESPACE)
+READ_CERTIFICATE = ("get", "secret", "weir-identity-tls", "-n", NAMESPACE)
 REFUSED = {
-    "weir-operator": [*ALWAYS, CHANGE_OBSERVATION, DELETE_OBSERVATION, WRITE_REPORT],
-    "weir-probe": [*ALWAYS, CHANGE_OBSERVATION, DELETE_OBSERVATION, CHANGE_PLAN, ("get", "flowobservations", "-A")],
+    "weir-operator": [
+        *ALWAYS,
+        *(CHANGE_OBSERVATION, DELETE_OBSERVATION, WRITE_REPORT),
+        *(OTHER_SECRET, MAKE_SECRET, DROP_CERTIFICATE),
+    ],
+    "weir-probe": [
+        *ALWAYS,
+        READ_CERTIFICATE,
+        MAKE_SECRET,
+        CHANGE_OBSERVATION,
+        DELETE_OBSERVATION,
+        CHANGE_PLAN,
+        ("get", "flowobservations", "-A"),
+    ],
 }
 
 

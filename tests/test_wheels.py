@@ -114,6 +114,12 @@ def test_modules_come_from_the_wheels_and_load(venv: Path) -> None:
         assert Path(where).is_relative_to(venv), f"{package} is the checkout's"
 
 
+def test_weir_install_prints_the_same_away_from_the_checkout(venv: Path) -> None:
+    here = run(sys.executable, "-m", "weir_cli", "install", "--bcc", cwd=ROOT)
+    assert "kind: DaemonSet" in here
+    assert run(str(venv / "bin/weir"), "install", "--bcc", cwd=venv) == here
+
+
 @pytest.mark.parametrize("program", ["weir", "kubectl-weir", "weir-operator", "weir-probe"])
 def test_programs_start(venv: Path, program: str) -> None:
     assert "--help" in run(str(venv / "bin" / program), "--help", cwd=venv)

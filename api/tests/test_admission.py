@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from weir_api.admission import HONOURED, contradictions, not_supported_yet
 from weir_api.docs import Row, rows, supported
@@ -50,6 +51,41 @@ def test_a_plain_spec_has_no_problem() -> None:
 )
 def test_exactly_one_way_to_select(selector: dict[str, Any]) -> None:
     assert fields_of(contradictions(spec(selector=selector))) == ["spec.selector"]
+
+
+@pytest.mark.parametrize(
+    ("selector", "field"),
+    [
+        ({"all": True, "peers": {}}, "spec.selector.peers"),
+        ({"all": True, "namespaceSelector": {}, "peers": {"podSelector": {}}}, "spec.selector.peers.namespaces"),
+        (
+            {"all": True, "namespaceSelector": {}, "peers": {"workloads": [{"kind": "Pod", "name": "a"}]}},
+            "spec.selector.peers.namespaces",
+        ),
+        ({"all": True, "namespaceSelector": {}, "peers": {"cidrs": ["10.0.0.0/8"]}}, None),
+        ({"all": True, "namespaceSelector": {}, "peers": {"namespaces": ["a"], "podSelector": {}}}, None),
+        ({"all": True, "peers": {"podSelector": {}}}, None),
+        ({"all": True, "peers": {"namespaces": ["a"]}}, None),
+    ],
+)
+def test_peers_that_can_be_looked_for(selector: dict[str, Any], field: str | None) -> None:
+    assert fields_of(contradictions(spec(selector=selector))) == ([field] if field else [])
+
+
+@pytest.mark.parametrize(
+    ("text", "fix"),
+    [
+        ("10.0.0.1/8", r"has host bits set.*; write 10\.0\.0\.0/8"),
+        ("2001:db8::1/32", r"; write 2001:db8::/32"),
+        ("10.0.0/8", r"; write it as 10\.0\.0\.0/8 or 2001:db8::/32"),
+        ("10.0.0.0/33", r"; write it as"),
+        ("everyone", r"; write it as"),
+    ],
+)
+def test_a_range_that_is_none_is_refused_with_the_one_that_is_meant(text: str, fix: str) -> None:
+    with pytest.raises(ValidationError, match=fix) as refused:
+        spec(selector={"all": True, "peers": {"cidrs": ["10.0.0.0/8", text]}})
+    assert refused.value.errors()[0]["loc"] == ("selector", "peers", "cidrs", 1)
 
 
 def expression(key: str, operator: str, *values: str) -> dict[str, Any]:
@@ -130,6 +166,7 @@ def test_a_problem_reads_as_field_and_fix() -> None:
 
 #: A value that is not the default, for a field that the types alone do not tell one.
 VALUES: dict[str, Any] = {
+    "spec.selector.peers.cidrs": ["10.0.0.0/8"],
     "spec.signals.metrics.labels": ["pod/app"],
     "spec.signals.metrics.l4": False,
     "spec.selector.workloads[].kind": "Pod",

@@ -96,6 +96,32 @@ def test_flows_have_names_and_bytes_and_nothing_remains(lab: Any, policies: Path
     assert '"src_workload"' in records.read_text()
 
 
+def test_only_flows_with_the_peers_that_a_policy_names(lab: Any, policies: Path) -> None:
+    peers = "{workloads: [{kind: Pod, name: server}], namespaces: [lab]}"
+    for name, selector in (
+        ("by-name", f"{{podSelector: {{matchLabels: {{app: client}}}}, peers: {peers}}}"),
+        ("by-range", "{podSelector: {matchLabels: {app: client}}, peers: {cidrs: [10.9.0.0/24]}}"),
+        ("nobody", "{podSelector: {matchLabels: {app: client}}, peers: {podSelector: {matchLabels: {app: none}}}}"),
+    ):
+        (policies / f"{name}.yaml").write_text(
+            "apiVersion: weir.dev/v1alpha1\nkind: FlowObservation\n"
+            f"metadata: {{name: {name}, namespace: lab}}\nspec: {{selector: {selector}}}\n"
+        )
+    up = lab.weir("up", "--policies", policies, "-o", "jsonl")
+    up.wait_for(lambda: all(len(_of(up.rows(), a)) >= 2 for a in ("10.9.0.1", "fd00:9::1")))
+    found = {
+        name: [
+            line for line in _scrape(lab).splitlines() if line.startswith("weir_connections") and f'="{name}"' in line
+        ]
+        for name in ("by-name", "by-range", "nobody")
+    }
+    assert len(found["by-name"]) == 1
+    assert 'peer_workload="server"' in found["by-name"][0]
+    assert len(found["by-range"]) == 1
+    assert found["nobody"] == []
+    assert up.stop(signal.SIGTERM) == 0
+
+
 def test_lines_on_a_pipe_are_whole_and_without_colour(lab: Any, policies: Path) -> None:
     (policies / "everything.yaml").write_text(_EVERYTHING)
     up = lab.start(Path(sys.executable).parent / "weir", "up", "--policies", policies, "--once", env={"COLUMNS": "20"})

@@ -26,4 +26,5 @@ rm -r "$debs"
 cd $root/usr
 find share/doc ! -type d ! -name copyright ! -type l -delete
 rm -rf share/man share/info share/locale share/lintian share/bug share/base-files share/menu share/pixmaps
-rm -rf share/apps share/applications share/debhelper share/python3 share/gdb lib/*/gconv lib/*/audit
+rm -rf share/apps share/applications share/debhelper share/gdb lib/*/gconv lib/*/audit
+chmod -R u-s,g-s $root

@@ -98,7 +98,7 @@ class play:  # noqa: N801 -- reads as a verb
     """One connection between one client and one server, through the real engines."""
 
     def __init__(self, *protocols: Spec, port: int = 0, redacts: bool = True) -> None:
-        self.engine = FlowEngine(FlowTable(capacity=64, max_flows=100, performance=True))
+        self.engine = FlowEngine(FlowTable(capacity=64, max_flows=100))
         self.calls = CallEngine(protocols, redacts=redacts)
         udp_only = protocols[0].on_udp and not protocols[0].on_tcp
         self.transport = 17 if udp_only else 6

@@ -7,73 +7,17 @@ other templates and values.yaml, whose defaults are those of config/. A test com
 import copy
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
 from manifests.kustomize import Manifest, of_kinds
+from manifests.places import Places
 
 CHART: Final = Path("charts/weir")
 _NAMESPACE: Final = "weir-system"
 _HEADER: Final = "{{- /* Generated from config/ by `make chart`; do not edit. */ -}}\n"
-
-
-@dataclass
-class Places:
-    """Words that stand in an object for what the template says there, until it is text."""
-
-    _lines: dict[str, str] = field(default_factory=dict)
-
-    def inline(self, expression: str) -> str:
-        """A value, within a line."""
-        return self._word(f"{{{{ {expression} }}}}")
-
-    def block(self, expression: str) -> str:
-        """A list or an object below its key; also when it is empty."""
-        return self._word(f"{{{{- toYaml ({expression}) | nindent INDENT }}}}")
-
-    def maybe(self, expression: str) -> str:
-        """A list or an object with its key; nothing when it is empty."""
-        return self._word(f"{{{{- with {expression} }}}}\nKEY\n  {{{{- toYaml . | nindent INDENT }}}}\n{{{{- end }}}}")
-
-    def more(self, expression: str) -> str:
-        """An item that stands for any number of items, of a list or (with the key MORE) of an object."""
-        return self._word(f"{{{{- with {expression} }}}}\n{{{{- toYaml . | nindent INDENT }}}}\n{{{{- end }}}}")
-
-    def when(self, condition: str, items: Sequence[Any]) -> str:
-        """An item that stands for these items of a list, where a condition holds."""
-        text = yaml.safe_dump(list(items), sort_keys=False).rstrip("\n")
-        return self._word(f"{{{{- if {condition} }}}}\n{text}\n{{{{- end }}}}")
-
-    def _word(self, line: str) -> str:
-        word = f"PLACE{len(self._lines):03d}"
-        self._lines[word] = line
-        return word
-
-    def fill(self, text: str) -> str:
-        """The template of a text that these words stand in."""
-        return "\n".join(self._filled(line) for line in text.split("\n"))
-
-    def _filled(self, line: str) -> str:
-        found = re.search(r"PLACE\d{3}", line)
-        if found is None:
-            return line
-        template = self._lines[found[0]]
-        if not template.startswith("{{-"):
-            return self._filled(line.replace(found[0], template))
-        before = line[: found.start()]
-        indent = len(before) - len(before.lstrip())
-        key = before.strip()
-        if key in ("-", "MORE:"):  # an item of a list or of an object: the lines take its place
-            depth = indent
-        elif "KEY" in template:
-            depth = indent + 2
-        else:
-            return f"{before.rstrip()}\n{' ' * (indent + 2)}{template.replace('INDENT', str(indent + 2))}"
-        lines = template.replace("INDENT", str(depth)).replace("KEY", key).split("\n")
-        return "\n".join(" " * indent + each for each in lines)
 
 
 def chart(

@@ -169,9 +169,11 @@ def test_install_upgrade_uninstall(helm: Helm, cluster: ControlPlane, leftovers:
     assert leftovers() == []
 
 
-def test_weir_uninstall_leaves_a_release_to_helm(helm: Helm, cluster: ControlPlane) -> None:
+def test_helm_takes_over_and_weir_uninstall_leaves_the_release_to_it(helm: Helm, cluster: ControlPlane) -> None:
     access = (f"--kubeconfig={cluster.kubeconfig}", f"--namespace={NAMESPACE}")
-    helm("install", "weir", str(CHART), "--create-namespace", *access)
+    weir(cluster, "install", "--apply")
+    assert "invalid ownership metadata" in helm("install", "weir", str(CHART), *access, refused=True)
+    helm("install", "weir", str(CHART), "--take-ownership", *access)
     assert f"helm uninstall weir -n {NAMESPACE}" in weir(cluster, "uninstall", "--yes", code=1)
     helm("uninstall", "weir", "--wait", *access)
     weir(cluster, "uninstall", "--yes")

@@ -88,7 +88,8 @@ class ControlPlane:
         self._binaries.link_into(self.folder / "bin")
         self._authority = Authority(self.folder / "pki")
         self._serving = self._authority.server("kube-apiserver", ["DNS:kubernetes.default.svc", "IP:127.0.0.1"])
-        self._signing_key = self._authority.signing_key("service-accounts")
+        #: What service account tokens are signed with.
+        self.signing_key = self._authority.signing_key("service-accounts")
         admin = self._authority.client("weir-test-admin", "system:masters")
         self._tls = ssl.create_default_context(cafile=str(self._authority.own.cert))
         self._tls.load_cert_chain(admin.cert, admin.key)
@@ -131,7 +132,7 @@ class ControlPlane:
             "--secure-port=0",
             "--leader-elect=false",
             "--use-service-account-credentials=true",
-            f"--service-account-private-key-file={self._signing_key}",
+            f"--service-account-private-key-file={self.signing_key}",
             f"--root-ca-file={self._authority.own.cert}",
             # no kubelet renews leases here: these would call every node unreachable and evict its pods
             "--controllers=*,-node-lifecycle-controller,-taint-eviction-controller",
@@ -158,8 +159,8 @@ class ControlPlane:
             f"--tls-cert-file={self._serving.cert}",
             f"--tls-private-key-file={self._serving.key}",
             "--service-account-issuer=https://kubernetes.default.svc",
-            f"--service-account-signing-key-file={self._signing_key}",
-            f"--service-account-key-file={self._signing_key}",
+            f"--service-account-signing-key-file={self.signing_key}",
+            f"--service-account-key-file={self.signing_key}",
             "--profiling=false",
         )
         self.wait(self._api_ready, START_TIMEOUT_S, "kube-apiserver to be ready")
@@ -167,6 +168,10 @@ class ControlPlane:
     def stop_api(self) -> None:
         """Take the API server away at once, as a crash does; its data stay in etcd."""
         kill(self._processes.pop("kube-apiserver"))
+
+    def stop_controllers(self) -> None:
+        """End the controller manager: nothing is made, collected or evicted any more but by whom the caller starts."""
+        kill(self._processes.pop("kube-controller-manager"))
 
     @contextmanager
     def api_away(self) -> Iterator[None]:

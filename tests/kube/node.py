@@ -250,17 +250,16 @@ class Node(_Sandbox):
             return control_plane.kubeconfig
         return control_plane.service_account_kubeconfig(namespace, service_account)
 
-    def reach(self, port: int) -> None:
-        """Let programs inside reach a port of this machine's loopback by the same number on theirs."""
-        if port not in self._relays:
-            self._relays[port] = self._relay_to(port)
-
-    def _relay_to(self, port: int) -> subprocess.Popen[str]:
+    def reach(self, port: int, *targets: int) -> None:
+        """Let programs inside reach a port of this machine's loopback by the same number on theirs, or the first of
+        `targets` that answers."""
+        if port in self._relays:
+            return
         listener = call_in(self.pid, partial(socket.create_server, ("127.0.0.1", port), backlog=128))
         with listener:
             fd = listener.fileno()
-            program = [sys.executable, str(Path(relay.__file__)), str(fd), str(port)]
-            return spawn(program, pass_fds=[fd], stdin=subprocess.DEVNULL)
+            program = [sys.executable, str(Path(relay.__file__)), str(fd), *map(str, targets or (port,))]
+            self._relays[port] = spawn(program, pass_fds=[fd], stdin=subprocess.DEVNULL)
 
     def interface_counters(self, interface: str) -> InterfaceCounters:
         """The totals of one of the node's interfaces by its name. Raises KeyError when it is not there."""

@@ -1,12 +1,15 @@
 """Relays TCP connections from a listening socket of another network namespace to a port of this one's loopback.
 
-Run as a program: `relay.py LISTENING_FD PORT`. A socket keeps the namespace it was made in, whoever holds it, so the
-process that inherits the listener needs no address, route or device between the two namespaces.
+Run as a program: `relay.py LISTENING_FD PORT...`; of several ports the first that answers is taken. A socket keeps the
+namespace it was made in, whoever holds it, so the process that inherits the listener needs no address, route or device
+between the two namespaces.
 """
 
 import asyncio
 import socket
 import sys
+from collections.abc import Sequence
+from contextlib import suppress
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -16,15 +19,22 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
     writer.write_eof()
 
 
-async def serve(listener: socket.socket, port: int) -> None:
-    """Relay until cancelled; while nothing listens on `port`, connections are reset."""
+async def _connect(ports: Sequence[int]) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+    for port in ports:
+        with suppress(OSError):
+            return await asyncio.open_connection("127.0.0.1", port)
+    return None
+
+
+async def serve(listener: socket.socket, ports: Sequence[int]) -> None:
+    """Relay until cancelled; while nothing listens on any of `ports`, connections are reset."""
 
     async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            server_reader, server_writer = await asyncio.open_connection("127.0.0.1", port)
-        except OSError:
+        connected = await _connect(ports)
+        if connected is None:
             writer.transport.abort()
             return
+        server_reader, server_writer = connected
         try:
             async with asyncio.TaskGroup() as pumps:
                 pumps.create_task(_pump(reader, server_writer))
@@ -40,4 +50,4 @@ async def serve(listener: socket.socket, port: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2])))
+    asyncio.run(serve(socket.socket(fileno=int(sys.argv[1])), [int(port) for port in sys.argv[2:]]))

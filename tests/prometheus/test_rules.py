@@ -1,5 +1,6 @@
 """Every alert fires when it shall and is silent otherwise, asks for metrics that exist, and has its page."""
 
+import json
 import re
 from pathlib import Path
 
@@ -129,14 +130,30 @@ def documented_metrics() -> set[str]:
     return names
 
 
+def dashboard() -> dict[str, str]:
+    """Expressions of the dashboard by panel, with Grafana's variables as it fills them in."""
+    panels = json.loads((ROOT / "config/grafana/weir.json").read_text())["panels"]
+    found = {
+        f"{panel['title']} {asked['refId']}": asked["expr"] for panel in panels for asked in panel.get("targets", [])
+    }
+    return {name: re.sub(r"\$(\w+)", ".*", text.replace("$__rate_interval", "5m")) for name, text in found.items()}
+
+
+def test_the_dashboard_asks_in_promql(tmp_path: Path) -> None:
+    records = [{"record": f"panel:{n}", "expr": expression} for n, expression in enumerate(dashboard().values())]
+    assert len(records) > 10
+    file = tmp_path / "dashboard.yml"
+    file.write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": records}]}))
+    assert f"{len(records)} rules found" in promtool("check", "rules", file)
+
+
 def test_only_metrics_that_exist_are_asked_for() -> None:
     recorded = {rule["record"] for rule in rules(OWN) if "record" in rule}
-    for rule in rules(OWN, EXAMPLES):
-        for name in re.findall(r"[a-z_0-9]*:?weir_[a-z_]+(?::[a-z_0-9]+)?", rule["expr"]):
-            known = (
-                name in recorded if ":" in name else re.sub(r"_(bucket|sum|count)$", "", name) in documented_metrics()
-            )
-            assert known, f"{rule.get('alert') or rule['record']} asks for {name}"
+    asked = {rule.get("alert") or rule["record"]: rule["expr"] for rule in rules(OWN, EXAMPLES)}
+    for what, expression in (asked | dashboard()).items():
+        for name in re.findall(r"[a-z_0-9]*:?weir_[a-z_]+(?::[a-z_0-9]+)?", expression):
+            exported = re.sub(r"_(bucket|sum|count)$", "", name) in documented_metrics()
+            assert name in recorded if ":" in name else exported, f"{what} asks for {name}"
 
 
 def test_every_alert_says_what_to_do() -> None:

@@ -9,7 +9,7 @@ from typing import Final
 
 from weir_api.base import seconds
 from weir_api.flowobservation import CallLogs, FlowObservationSpec, Packets, PolicyAudit, Tls, Traces
-from weir_api.selector import LabelSelector, Operator
+from weir_api.selector import LabelSelector, Operator, Peers
 
 #: Ten years: beyond any use, and well within what a date can hold.
 LONGEST_DURATION_S: Final = 3650 * 86400
@@ -33,10 +33,13 @@ def contradictions(spec: FlowObservationSpec) -> list[Problem]:
     kinds = [name for name in ("pod_selector", "workloads", "all") if getattr(selector, name) is not None]
     if len(kinds) != 1 or selector.all is False:
         found.append(Problem("spec.selector", "give exactly one of podSelector, workloads and all: true"))
+    peers = selector.peers
+    if peers is not None:
+        found.extend(_peer_contradictions(peers, everywhere=selector.namespace_selector is not None))
     for path, labels in (
         ("spec.selector.podSelector", selector.pod_selector),
         ("spec.selector.namespaceSelector", selector.namespace_selector),
-        ("spec.selector.peers.podSelector", selector.peers.pod_selector if selector.peers else None),
+        ("spec.selector.peers.podSelector", peers.pod_selector if peers else None),
     ):
         if labels is not None:
             found.extend(_label_contradictions(path, labels))
@@ -51,6 +54,18 @@ def contradictions(spec: FlowObservationSpec) -> list[Problem]:
     if logs is not None and not 1 <= seconds(logs.interval) <= 86400:
         found.append(Problem("spec.signals.flowLogs.interval", "must be at least 1s and at most 1d"))
     return found
+
+
+def _peer_contradictions(peers: Peers, *, everywhere: bool) -> Iterator[Problem]:
+    """`everywhere`: the observation has pods in namespaces that are found by label."""
+    if not peers.names_pods and peers.cidrs is None:
+        yield Problem("spec.selector.peers", "give at least one of podSelector, workloads, namespaces and cidrs")
+    if everywhere and peers.names_pods and peers.namespaces is None:
+        yield Problem(
+            "spec.selector.peers.namespaces",
+            "must say where podSelector and workloads look for peers: with namespaceSelector the observation's own "
+            "namespace is not meant",
+        )
 
 
 def _label_contradictions(path: str, selector: LabelSelector) -> Iterator[Problem]:
@@ -88,7 +103,6 @@ def not_supported_yet(spec: FlowObservationSpec) -> list[Problem]:
     """
     signals = spec.signals
     asked = {
-        "spec.selector.peers": spec.selector.peers is not None,
         "spec.signals.metrics.l7": signals.metrics.l7,
         "spec.signals.metrics.labels": bool(signals.metrics.labels),
         "spec.signals.callLogs": signals.call_logs not in (None, CallLogs()),
@@ -118,6 +132,7 @@ HONOURED: Final = frozenset(
         "selector.workloads",
         "selector.all",
         "selector.namespaceSelector",
+        "selector.peers",
         "selector.ports",
         "selector.direction",
         "signals.metrics.l4",

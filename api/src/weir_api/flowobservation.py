@@ -252,7 +252,9 @@ class ObservationOverhead(Model):
 class Peer(Model):
     """A peer by volume."""
 
-    name: Short = Field(description="namespace/workload, or the class of the peer: node, cluster, external.")
+    name: Short = Field(
+        description="namespace/workload, namespace/service/name, node/name, or a class: node, cluster, external."
+    )
     bytes_per_second: float = Field(description="Bytes per second, both ways.")
     flows: int = Field(description="Live flows.")
 

@@ -15,6 +15,8 @@ from weir_api.selector import Selector
 
 #: Observations that a flow's slot in the kernel has bits for.
 MAX_OBSERVATIONS: Final = 64
+#: Seconds between reports where nothing else is asked for.
+REPORT_INTERVAL_S: Final = 10
 
 
 class PlannedObservation(Model):
@@ -50,15 +52,29 @@ class NodeProbeSpec(Model):
         default_factory=list, max_length=256, description="Protocols that they need."
     )
     plan_hash: Annotated[str, Field(max_length=64)] = Field("", description="Hash of the observations and protocols.")
+    report_interval_s: int = Field(
+        REPORT_INTERVAL_S,
+        ge=1,
+        le=3600,
+        description="Seconds between reports while nothing but numbers changes; longer where there are many nodes.",
+    )
 
 
-def plan(observations: Iterable[PlannedObservation], protocols: Iterable[PlannedProtocol] = ()) -> NodeProbeSpec:
-    """A plan with its hash; the same content in any order gives the same plan."""
+def plan(
+    observations: Iterable[PlannedObservation],
+    protocols: Iterable[PlannedProtocol] = (),
+    report_interval_s: int = REPORT_INTERVAL_S,
+) -> NodeProbeSpec:
+    """A plan with its hash; the same content in any order gives the same plan. The interval is not in the hash: it
+    changes nothing of what is observed."""
     ordered = sorted(observations, key=lambda o: (o.namespace, o.name))
     needed = sorted(protocols, key=lambda p: p.name)
     content = json.dumps([[o.wire() for o in ordered], [p.wire() for p in needed]], sort_keys=True)
     return NodeProbeSpec(
-        observations=ordered, protocols=needed, plan_hash=hashlib.sha256(content.encode()).hexdigest()[:16]
+        observations=ordered,
+        protocols=needed,
+        plan_hash=hashlib.sha256(content.encode()).hexdigest()[:16],
+        report_interval_s=report_interval_s,
     )
 
 
@@ -125,6 +141,23 @@ class ProbeOverhead(Model):
     memory_bytes: int = Field(0, ge=0, description="Resident memory of the process.")
 
 
+class IdentityReport(Model):
+    """Where the probe learns who is behind addresses."""
+
+    source: Annotated[str, Field(max_length=16)] = Field(
+        description="Feed: the operator's interest feed; Node: this node's pods alone; Host: all workloads of a host."
+    )
+    connected: bool = Field(description="Whether answers come now; the last ones stay while not.")
+    since: Time | None = Field(None, description="Since when `connected` is as it is.")
+    addresses: int = Field(0, ge=0, description="Addresses that are asked for, because observed flows have them.")
+    unanswered: int = Field(0, ge=0, description="Of these, the ones without an answer yet.")
+    beyond_limit: int = Field(
+        0, ge=0, description="Flows whose address found no room to be asked for; they count for its class."
+    )
+    identities: int = Field(0, ge=0, description="Pods, Services and Nodes that have these addresses.")
+    selectors: int = Field(0, ge=0, description="Observations whose peers are asked for.")
+
+
 class Issue(Model):
     """Something wrong on this node."""
 
@@ -167,6 +200,7 @@ class NodeProbeStatus(Model):
     capture: CaptureReport | None = Field(None, description="How packets are captured.")
     counters: Counters | None = Field(None, description="What became of every packet.")
     overhead: ProbeOverhead | None = Field(None, description="What it costs.")
+    identity: IdentityReport | None = Field(None, description="Where names of peers come from.")
     observations: list[ObservationReport] = Field(
         default_factory=list, max_length=MAX_OBSERVATIONS, description="What each observation measured."
     )

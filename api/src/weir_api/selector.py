@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from ipaddress import ip_network
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, StringConstraints
+from pydantic_core import PydanticCustomError
 
 from weir_api.base import LABEL_KEY, DnsName, LabelKey, LabelValue, Model, rules
 
@@ -82,6 +84,28 @@ class Direction(StrEnum):
     BOTH = "Both"
 
 
+def _range(value: str) -> str:
+    try:
+        ip_network(value)
+    except ValueError as error:
+        try:
+            meant = f"write {ip_network(value, strict=False)}"
+        except ValueError:
+            meant = "write it as 10.0.0.0/8 or 2001:db8::/32"
+        raise PydanticCustomError(
+            "cidr", "is not an address range ({why}); {meant}", {"why": str(error), "meant": meant}
+        ) from None
+    return value
+
+
+AddressRange = Annotated[
+    str,
+    StringConstraints(max_length=49),
+    AfterValidator(_range),
+    Field(json_schema_extra={"x-weir-type": "address range"}),
+]
+
+
 class Peers(Model):
     """Who is at the other end: a pod that podSelector or workloads name, or an address in cidrs."""
 
@@ -102,9 +126,14 @@ class Peers(Model):
     workloads: list[WorkloadReference] | None = Field(
         None, min_length=1, max_length=64, description="Workloads by kind and name."
     )
-    cidrs: list[Annotated[str, Field(max_length=49)]] | None = Field(
+    cidrs: list[AddressRange] | None = Field(
         None, min_length=1, max_length=64, description="Address ranges, as 10.0.0.0/8 or 2001:db8::/32."
     )
+
+    @property
+    def names_pods(self) -> bool:
+        """Whether any peer is a pod, and not only an address."""
+        return not (self.namespaces is None and self.pod_selector is None and self.workloads is None)
 
 
 class Selector(Model):

@@ -24,6 +24,7 @@ from weir_probe.capture.model import CaptureError, Rung
 from weir_probe.capture.model import Settings as CaptureSettings
 from weir_probe.export.jsonl import JsonLines
 from weir_probe.export.sink import Queued
+from weir_probe.identity import Alone
 from weir_probe.plan.host import discover
 from weir_probe.plan.pods import LocalPod
 from weir_probe.serving import serve
@@ -200,7 +201,7 @@ def _agent(options: Options) -> Iterator[Agent]:
     )
     sink = _sink(options.export_file)
     try:
-        agent = Agent(settings, sink=sink)
+        agent = Agent(settings, sink=sink, source=Alone(complete=True))
     except CaptureError as error:
         if sink is not None:
             sink.close()

@@ -11,6 +11,7 @@ import click
 
 from weir_cli.commands import COMMANDS
 from weir_cli.exits import Exit, Failure
+from weir_cli.text import printable
 
 
 class ReaderGone(Exception):  # noqa: N818 - not an error: `head` has read enough
@@ -63,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         error.show()
         return error.exit_code
     except Failure as failure:
-        print(f"weir: {failure}", file=sys.stderr)
+        print(f"weir: {printable(str(failure))}", file=sys.stderr)
         return failure.code
     except (KeyboardInterrupt, click.Abort):
         return Exit.INTERRUPTED

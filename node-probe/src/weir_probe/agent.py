@@ -10,7 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from pathlib import Path
@@ -20,7 +20,7 @@ from prometheus_client.process_collector import ProcessCollector
 
 from weir_api.nodeprobe import NodeProbeSpec, NodeProbeStatus, PlannedObservation
 from weir_probe.capture import ladder
-from weir_probe.capture.model import Capture, CaptureError, Interface
+from weir_probe.capture.model import MAX_PREFIXES, Capture, CaptureError, Interface
 from weir_probe.capture.model import Settings as CaptureSettings
 from weir_probe.export.cost import KernelCost
 from weir_probe.export.harvest import Harvest, Timeouts
@@ -31,6 +31,7 @@ from weir_probe.export.peers import PRIVATE, default_classes
 from weir_probe.export.report import Measured, Situation, report
 from weir_probe.export.sink import Queued
 from weir_probe.export.window import PeerVolumes
+from weir_probe.identity import Alone, Source, follow
 from weir_probe.plan.attach import Attachments, Change
 from weir_probe.plan.endpoints import Resolution, assign_bits, resolve
 from weir_probe.plan.interfaces import Interfaces, Place
@@ -44,7 +45,18 @@ VERSION = "0.1.0"
 _SETTLE_S = 0.05  # events come in bursts; a plan is applied once they have
 _RETRY_S = (0.3, 0.5, 1.0, 2.0, 5.0)  # pods whose interfaces are not there yet
 _LOOK_TICKS = 5  # interfaces that come and go inside pods tell nobody outside
+_NEWS_S = 0.2  # answers of the feed come in bursts too; one that moves an address costs a pass over the table
+_PEERS_S = 5.0  # how long the peers of a capture that was taken over stay as they are without the feed
+_RESELECT_S = 1.0  # flows are selected anew for changes of their peers no more often
 _TOP_PEERS = 10
+_PEERS_UNKNOWN = (
+    "spec.selector.peers: which addresses the peers on other nodes have is not known, as the interest feed has not "
+    "answered; flows with peers of this node and with cidrs are counted"
+)
+_PEERS_CUT = (
+    f"spec.selector.peers: more than {MAX_PREFIXES} addresses in all; flows with the rest are not counted: "
+    "name fewer peers, or cidrs"
+)
 
 
 @dataclass(frozen=True)
@@ -79,6 +91,7 @@ class AgentSettings:
     timeouts: Timeouts = field(default_factory=Timeouts)
     cluster_cidrs: tuple[str, ...] = PRIVATE
     live_flows: int = 0  # rows kept for live_flows()
+    resolve_wait_s: float = 3.0  # how long a flow waits for the name of its peer, where there is somebody to ask
 
 
 class Agent:
@@ -90,10 +103,11 @@ class Agent:
         *,
         kept: "Kept | None" = None,
         sink: Queued | None = None,
+        source: Source | None = None,
         keep: Callable[["Kept"], None] | None = None,
     ) -> None:
-        """Takes over a running capture where one is `kept`, else opens one. `keep` is told, after every change of what
-        is attached, what a successor needs."""
+        """Takes over a running capture where one is `kept`, else opens one. `source` says who is behind addresses of
+        others; None: nobody does. `keep` is told, after every change of what is attached, what a successor needs."""
         self.settings = settings
         self.registry = CollectorRegistry()
         self._capture = self._open(kept)
@@ -111,6 +125,10 @@ class Agent:
         self._retry_at: float | None = None
         self._until_looked = _LOOK_TICKS
         self._issues: deque[tuple[str, str]] = deque(maxlen=10)
+        self._news_since: float | None = None
+        self._reselect_at: float | None = None
+        self._reselected = 0.0
+        self._peers_by = time.monotonic() + _PEERS_S if kept is not None else 0.0
 
         self._plan, self._generation = NodeProbeSpec(), 0
         self._bits: dict[str, int] = dict(kept.bits) if kept else {}
@@ -126,13 +144,18 @@ class Agent:
         self._links.start()
         self._harvest = Harvest(
             self._capture,
-            Names(default_classes(map(ip_address, self._links.addresses()), settings.cluster_cidrs)),
+            Names(
+                default_classes(map(ip_address, self._links.addresses()), settings.cluster_cidrs),
+                asks=source is not None and source.answers,
+                wait_s=settings.resolve_wait_s,
+            ),
             node=settings.node_name,
             timeouts=settings.timeouts,
             window_ticks=max(1, round(settings.window_s / settings.tick_s)),
             live_rows=settings.live_flows,
             sink=sink,
         )
+        self._identities = follow.Follower(source or Alone(complete=False), self._harvest.names)
         self._cost = KernelCost(self._capture)
         self._volumes = PeerVolumes()
         self._cpu = (time.monotonic(), time.process_time())
@@ -151,6 +174,7 @@ class Agent:
 
     def start(self) -> None:
         """Start the loop."""
+        self._identities.start(self._on_news)
         self._thread.start()
 
     def set_plan(self, plan: NodeProbeSpec, generation: int = 0) -> None:
@@ -194,7 +218,7 @@ class Agent:
         self._halt()
         with self._lock:
             self._harvest.finish(set(self._bits.values()))
-            self._harvest.tick()
+            self._harvest.tick(patient=False)
             self._capture.close()
         if self._sink is not None:
             self._sink.close()
@@ -204,6 +228,7 @@ class Agent:
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join()
+        self._identities.close()
         self._links.close()
 
     # ---- the loop
@@ -213,36 +238,51 @@ class Agent:
             self._dirty_since = time.monotonic()
         self._wake.set()
 
+    def _on_news(self) -> None:
+        if self._news_since is None:
+            self._news_since = time.monotonic()
+            self._wake.set()
+
     @property
     def informed(self) -> bool:
         """Whether plan and pods were told; before that there is nothing to report."""
         return self._wanted_plan is not None and self._wanted_pods is not None
 
+    def _awaits_peers(self, now: float) -> bool:
+        """A capture that was taken over selects by the peers of before: they hold until those of now are known."""
+        if self.applied or now > self._peers_by:
+            return False
+        assert self._wanted_plan is not None
+        return not self._identities.know_peers(self._wanted_plan[0].observations)
+
     def _run(self) -> None:
         next_tick = time.monotonic() + self.settings.tick_s
         while not self._stopping:
             now = time.monotonic()
-            due = [next_tick]
-            if self._dirty_since is not None:
-                due.append(self._dirty_since + _SETTLE_S)
-            if self._retry_at is not None:
-                due.append(self._retry_at)
-            self._wake.wait(max(0.0, min(due) - now))
+            due = [next_tick, self._retry_at, self._reselect_at]
+            due.append(None if self._dirty_since is None else self._dirty_since + _SETTLE_S)
+            due.append(None if self._news_since is None else self._news_since + _NEWS_S)
+            self._wake.wait(max(0.0, min(when for when in due if when is not None) - now))
             self._wake.clear()
             if self._stopping:
                 return
             now = time.monotonic()
-            if not self.informed:
-                self._dirty_since = None
+            if not self.informed or self._awaits_peers(now):
+                self._dirty_since = now if self.informed else None
+                self._news_since = None
                 next_tick = now + self.settings.tick_s
                 continue
             with self._lock:
+                if self._news_since is not None and now >= self._news_since + _NEWS_S:
+                    self._hear(now)
                 if self._dirty_since is not None and now >= self._dirty_since + _SETTLE_S:
                     self._dirty_since = None
                     self._retries = 0
                     self._apply()
                 elif self._retry_at is not None and now >= self._retry_at:
                     self._apply()
+                elif self._reselect_at is not None and now >= self._reselect_at:
+                    self._reselect(now)
                 if now >= next_tick:
                     self._tick()
                     # a tick that came late does not make the next ones come early
@@ -258,7 +298,8 @@ class Agent:
         pods = self._wanted_pods
         gone = self._bits.keys() - {o.uid for o in plan.observations}
         bits = assign_bits(plan.observations, self._bits)
-        resolution = resolve(plan.observations, bits, pods)
+        self._identities.plan(plan.observations)
+        resolution = resolve(plan.observations, bits, pods, self._identities.members)
         selected = [pod for pod in pods if pod.uid in resolution.masks and not pod.host_network]
         found = self._interfaces.find(selected)
         if self.applied == 0:  # a capture that was taken over has counted for these all along
@@ -266,7 +307,7 @@ class Agent:
             self._harvest.observe([o for o in plan.observations if o.uid in self._bits], bits)
         ended = {self._bits[uid] for uid in gone}
         self._harvest.finish(ended)
-        self._harvest.tick()  # what was counted so far belongs to the plan so far
+        self._harvest.tick(patient=plan == self._plan)  # what was counted so far belongs to the plan so far
         change = self._attachments.apply(resolution, found.places, self.settings.tick_s / 2)
         self._rename(pods, change)
         self._harvest.forget(ended, self._attachments.generation)  # first: a new observation may have one's bit
@@ -280,6 +321,21 @@ class Agent:
         self.applied += 1
         if self._keep is not None:
             self._keep(Kept(self._capture.fds(), self._capture.metadata(), bits))
+
+    def _hear(self, now: float) -> None:
+        """Take what the feed has told of addresses, and of the peers that observations are limited to."""
+        self._news_since = None
+        if self._identities.hear(self._harvest.tick) and self._reselect_at is None:
+            self._reselect_at = max(now, self._reselected + _RESELECT_S)
+
+    def _reselect(self, now: float) -> None:
+        """Let the capture select anew by what the peers' addresses are now."""
+        assert self._wanted_pods is not None
+        self._reselect_at, self._reselected = None, now
+        resolution = resolve(self._plan.observations, self._bits, self._wanted_pods, self._identities.members)
+        self._harvest.tick()  # of whoever was a peer so far
+        self._attachments.reselect(resolution.peers.prefixes)
+        self._resolution = replace(self._resolution, peers=resolution.peers)
 
     def _schedule_retry(self) -> None:
         if self._pod_problems:
@@ -317,6 +373,7 @@ class Agent:
         self._capture.flush_fragments(self.settings.capture.fragment_timeout_s)
         self._cost.tick()
         self._harvest.tick()
+        self._identities.ask()
         self._until_looked = (self._until_looked or _LOOK_TICKS) - 1
         if self._until_looked == 0 and self._interfaces.outdated():
             self._on_change()
@@ -332,6 +389,7 @@ class Agent:
     def _readings(self) -> Readings:
         with self._lock:
             series = self._harvest.series
+            state = self._identities.state()
             named = {self._bits[o.uid]: (o.namespace, o.name) for o in self._plan.observations if o.uid in self._bits}
             return Readings(
                 rows=series.rows[: series.used].copy(),
@@ -339,6 +397,7 @@ class Agent:
                 overflowed={bit: int(series.overflowed[bit]) for bit in named},
                 outcomes=self._outcomes(),
                 lost=self._capture.losses(),
+                unmeasured=self._capture.unmeasured(),
                 records=self._sink.stats() if self._sink is not None else {},
                 live_flows=self._harvest.rows,
                 interfaces=len(self._attachments.watched),
@@ -346,6 +405,9 @@ class Agent:
                 version=VERSION,
                 tick_seconds=self._harvest.tick_seconds,
                 kernel_ns_per_packet=self._cost.ns_per_packet,
+                identity=follow.report(state, self._harvest.names.table.refused),
+                identity_bytes=state.bytes_received,
+                identity_connections=state.connections,
             )
 
     def report(self) -> NodeProbeStatus:
@@ -353,6 +415,7 @@ class Agent:
         with self._lock:
             now = time.monotonic()
             series = self._harvest.series
+            state = self._identities.state()
             top = self._volumes.top(series.rows[: series.used], now, _TOP_PEERS)
             status = report(
                 Situation(
@@ -369,7 +432,8 @@ class Agent:
                     ns_per_packet=self._cost.ns_per_packet,
                     memory_bytes=_resident_bytes(),
                     observations=[(o, self._measured(o, top)) for o in self._plan.observations],
-                    issues=tuple(self._issues),
+                    issues=(*self._issues, *follow.issues(state, datetime.now(UTC))),
+                    identity=follow.report(state, self._harvest.names.table.refused),
                     previous=self._previous.conditions if self._previous else (),
                 )
             )
@@ -395,6 +459,10 @@ class Agent:
             ("HostNetwork", f"{pods[uid]} shares the node's network: its flows cannot be told from the node's")
             for uid in on_host
         ]
+        if observation.uid in self._resolution.peers.unknown:
+            issues.append(("PeersUnknown", _PEERS_UNKNOWN))
+        if observation.uid in self._resolution.peers.cut:
+            issues.append(("PeersBeyondLimit", _PEERS_CUT))
         total = self._harvest.totals[bit]
         return Measured(
             matched_pods=len(matched),

@@ -8,13 +8,19 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from weir_api import feed
 
 if TYPE_CHECKING:
     from weir_probe.agent import Agent
     from weir_probe.cluster import Cluster
+    from weir_probe.rhythm import Rhythm
 
 log = logging.getLogger("weir_probe")
+
+_NAMESPACE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -47,12 +53,38 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--report-interval",
         type=float,
-        default=float(env.get("WEIR_REPORT_INTERVAL_S", "10")),
-        help="seconds between reports [WEIR_REPORT_INTERVAL_S]",
+        default=float(env["WEIR_REPORT_INTERVAL_S"]) if env.get("WEIR_REPORT_INTERVAL_S") else None,
+        help="seconds between reports; default: as the plan says, 10 or more [WEIR_REPORT_INTERVAL_S]",
+    )
+    p.add_argument(
+        "--identity-url",
+        default=env.get("WEIR_IDENTITY_URL", _identity_url()),
+        help="the operator's interest feed, https://; '' for none [WEIR_IDENTITY_URL]",
+    )
+    p.add_argument(
+        "--identity-token",
+        type=Path,
+        default=Path(env.get("WEIR_IDENTITY_TOKEN", "/var/run/weir/identity/token")),
+        help="file with a service account token for the feed [WEIR_IDENTITY_TOKEN]",
+    )
+    p.add_argument(
+        "--identity-ca",
+        type=Path,
+        default=Path(env.get("WEIR_IDENTITY_CA", "/var/run/weir/identity-ca/ca.crt")),
+        help="file with the certificates that the feed's is checked by [WEIR_IDENTITY_CA]",
     )
     p.add_argument("--no-keeper", action="store_true", help="run the agent alone: what it attached ends with it")
     p.add_argument("-v", "--verbose", action="store_true")
     return p
+
+
+def _identity_url() -> str:
+    """The feed of the operator in our own namespace; "" outside a cluster."""
+    try:
+        namespace = _NAMESPACE.read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+    return f"https://weir-identity.{namespace}.svc{feed.PATH}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -84,7 +116,9 @@ def run(args: argparse.Namespace) -> int:
     from weir_probe.export.jsonl import JsonLines
     from weir_probe.export.peers import PRIVATE
     from weir_probe.export.sink import Queued
+    from weir_probe.identity import Feed, FeedSettings
     from weir_probe.keeper import KeeperError, Keeping
+    from weir_probe.rhythm import Rhythm
     from weir_probe.serving import serve
 
     try:
@@ -105,7 +139,9 @@ def run(args: argparse.Namespace) -> int:
             log.warning("%s", error)
 
     def on_plan(plan: NodeProbeSpec | None, generation: int) -> None:
-        agent.set_plan(plan or NodeProbeSpec(), generation)
+        wanted = plan or NodeProbeSpec()
+        rhythm.plan(wanted.report_interval_s)
+        agent.set_plan(wanted, generation)
 
     def on_fault(text: str | None) -> None:
         agent.forgive("InvalidPlan")
@@ -123,7 +159,10 @@ def run(args: argparse.Namespace) -> int:
             capture=CaptureSettings(rung=args.capture, slots=args.slots),
             cluster_cidrs=tuple(args.cluster_cidr or PRIVATE),
         )
-        agent = Agent(settings, kept=kept, sink=Queued(export) if export else None, keep=keep)
+        source = (
+            Feed(FeedSettings(args.identity_url, args.identity_token, args.identity_ca)) if args.identity_url else None
+        )
+        agent = Agent(settings, kept=kept, sink=Queued(export) if export else None, source=source, keep=keep)
         cluster = Cluster(
             args.node, kubeconfig=args.kubeconfig, on_plan=on_plan, on_pods=agent.set_pods, on_fault=on_fault
         )
@@ -136,25 +175,22 @@ def run(args: argparse.Namespace) -> int:
         print(f"weir-probe: --metrics {args.metrics}: {error}", file=sys.stderr)
         return 2 if isinstance(error, ValueError) else 1
     stop = threading.Event()
+    rhythm = Rhythm(time.monotonic(), args.report_interval)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     agent.start()
     cluster.start()
-    _report_until(stop, agent, cluster, args.report_interval)
+    _report_until(stop, agent, cluster, rhythm)
     cluster.close()
     stop_serving()
     agent.close()
     return 0
 
 
-def _report_until(stop: threading.Event, agent: "Agent", cluster: "Cluster", interval_s: float) -> None:
-    """Report at every change of what is captured, and every interval; the next makes up for one that failed."""
-    seen = -1
-    due = 0.0
+def _report_until(stop: threading.Event, agent: "Agent", cluster: "Cluster", rhythm: "Rhythm") -> None:
+    """Report whenever the rhythm wants it; the next makes up for one that failed."""
     while not stop.wait(0.1):
-        now = time.monotonic()
         applied = agent.applied
-        if applied != seen or now >= due:
-            reported = agent.informed and cluster.report(agent.report())
-            seen = applied if reported else seen
-            due = now + (interval_s if reported else min(interval_s, 2.0))
+        if applied > 0 and rhythm.wants(applied, time.monotonic()):
+            received = cluster.report(agent.report())
+            rhythm.reported(applied, time.monotonic(), received=received)

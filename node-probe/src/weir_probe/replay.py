@@ -22,15 +22,14 @@ from weir_probe.protocols.registry import BY_NAME, PROTOCOLS
 from weir_probe.streams.call_engine import CallEngine, done
 from weir_probe.streams.calls import LOSSES
 from weir_probe.streams.engine import FlowEngine
-from weir_probe.streams.layout import BYTES_BITS, BYTES_MASK, OUTCOMES
-from weir_probe.streams.performance import CLOSE_TYPES, TIMES, close_types
+from weir_probe.streams.layout import BYTES_BITS, BYTES_MASK, OUTCOMES, TIMES
+from weir_probe.streams.performance import CLOSE_TYPES, IDLE_TIMEOUT_NS, close_type
 from weir_probe.streams.table import FlowTable
-from weir_probe.wire.protocols import TCP, protocol_name
+from weir_probe.wire.protocols import TCP, UDP, protocol_name
 from weir_probe.wire.text import address, instants
 
 MAX_FLOWS: Final = 4_194_304
 _FIRST_CAPACITY: Final = 4_096
-_FIN: Final = 0x01
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,10 +178,17 @@ class Replay:
             row = np.arange(len(slots))
             tx, rx = slots["opener"], 1 - slots["opener"]
             packets, octets = _totals(slots, extra)
-            measured = extra["performance"]
-            fins = np.stack([slots["tcp_flags"][row, tx], slots["tcp_flags"][row, rx]], axis=1) & _FIN != 0
-            closed = close_types(measured, fins, self._decoder.latest_ns - slots["last"])
-            closed[slots["proto"] != TCP] = 0
+            measured = extra["measured"]
+            l3_bytes, l4_bytes = _layers(slots, extra, octets)
+            flags = slots["tcp_flags"]
+            ends = map(
+                close_type,
+                slots["opening"].tolist(),
+                slots["reset"].tolist(),
+                flags[row, tx].tolist(),
+                flags[row, rx].tolist(),
+                (self._decoder.latest_ns - slots["last"] >= IDLE_TIMEOUT_NS).tolist(),
+            )
             yield (
                 _addresses(slots["addr"][row, tx]),
                 _addresses(slots["addr"][row, rx]),
@@ -195,19 +201,21 @@ class Replay:
                 packets[row, rx].tolist(),
                 octets[row, tx].tolist(),
                 octets[row, rx].tolist(),
-                *_both(measured["l3_bytes"]),
-                *_both(measured["l4_bytes"]),
+                l3_bytes[row, tx].tolist(),
+                l3_bytes[row, rx].tolist(),
+                l4_bytes[row, tx].tolist(),
+                l4_bytes[row, rx].tolist(),
                 *_times(measured),
-                _us(measured["rtt_ns"]),
-                *_both(measured["retrans"]),
-                *_both(measured["retrans_opening"]),
-                *_both(measured["retrans_kind"]),
+                _us(measured["last_rtt_ns"]),
+                *_both(slots["retrans"] + measured["retrans"]),
+                *_both(slots["retrans_opening"].sum(axis=2)),
+                *_both(slots["retrans_opening"].sum(axis=1)),
                 *_both(measured["ooo"]),
-                *_both(measured["zero_win"]),
-                measured["syn"].tolist(),
-                measured["synack"].tolist(),
-                measured["fin"].tolist(),
-                [CLOSE_TYPES[end] for end in closed.tolist()],
+                *_both(slots["zero_win"]),
+                slots["syn"].tolist(),
+                slots["synack"].tolist(),
+                slots["fin"].tolist(),
+                [CLOSE_TYPES[end] for end in ends],
             )
 
 
@@ -269,7 +277,7 @@ def named(names: Iterable[str]) -> tuple[Spec, ...]:
 def _engine(max_flows: int) -> FlowEngine:
     if max_flows < 1:
         raise ValueError(f"max_flows: {max_flows} is not at least 1")
-    return FlowEngine(FlowTable(capacity=_FIRST_CAPACITY, max_flows=max_flows, performance=True))
+    return FlowEngine(FlowTable(capacity=_FIRST_CAPACITY, max_flows=max_flows))
 
 
 def _read(source: str | Path | Readable, decoder: CaptureDecoder) -> PcapError | None:
@@ -291,8 +299,18 @@ def _totals(slots: npt.NDArray[Any], extra: npt.NDArray[Any]) -> tuple[npt.NDArr
     return packets, extra["bytes"] + (slots["traffic"] & np.uint64(BYTES_MASK))
 
 
+def _layers(
+    slots: npt.NDArray[Any], extra: npt.NDArray[Any], octets: npt.NDArray[Any]
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Bytes of IP packets, and of what TCP and UDP carry in them, by side."""
+    l3_bytes = octets - extra["link_bytes"] - (slots["headers"] >> np.uint64(32))
+    l4_bytes = l3_bytes - extra["header_bytes"] - (slots["headers"] & np.uint64(0xFFFFFFFF))
+    l4_bytes[(slots["proto"] != TCP) & (slots["proto"] != UDP)] = 0
+    return l3_bytes, l4_bytes
+
+
 def _times(measured: npt.NDArray[Any]) -> Iterator[list[Any]]:
-    for time in range(len(TIMES)):
+    for time in range(TIMES.index("rtt")):
         yield measured["count"][:, time].tolist()
         yield _us(measured["sum_ns"][:, time])
         yield _us(measured["max_ns"][:, time])

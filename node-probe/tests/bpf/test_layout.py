@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,15 @@ import pytest
 
 from weir_probe.capture import tables
 from weir_probe.capture.libbpf import OBJECT
-from weir_probe.streams import layout
+from weir_probe.streams import layout, performance
 
 PAIRS = {
     "weir_slot": layout.SLOT,
+    "weir_sample": layout.SAMPLE,
+    "weir_ring": layout.RING,
     "weir_iface": layout.IFACE,
     "weir_port_key": tables.PORT_KEY,
+    "weir_peer_key": tables.PEER_KEY,
     "weir_fragment_key": tables.FRAGMENT_KEY,
     "weir_fragment": tables.FRAGMENT,
     "weir_clock": tables.CLOCK,
@@ -65,9 +69,36 @@ def test_numbers_agree() -> None:
     assert [values[outcome.upper()] for outcome in layout.OUTCOMES] == list(range(len(layout.OUTCOMES)))
 
 
-def test_a_slot_is_two_cache_lines_and_the_first_is_hot() -> None:
-    assert layout.SLOT.itemsize == 128
+def test_marks_and_close_types_agree() -> None:
+    header = (OBJECT.parent / "tcp.h").read_text(encoding="utf-8")
+    marks = {
+        name: int(value, 16)
+        for name, value in re.findall(r"#define (\w+) 0x([0-9a-f]+)(?: /\*.*)?$", header, re.MULTILINE)
+    }
+    source = Path(performance.__file__).parent.joinpath("performance.py").read_text(encoding="utf-8")
+    theirs: dict[str, int] = {}
+    for names, values in re.findall(r"^((?:_[A-Z_]+(?:, )?)+) = ((?:0x\w+(?:, )?)+)", source, re.MULTILINE):
+        for name, value in zip(names.split(", "), values.split(", "), strict=True):
+            theirs[name.removeprefix("_")] = int(value, 16)
+    assert marks and marks.items() <= theirs.items()
+    closes = {name: int(value) for name, value in re.findall(r"#define CLOSE_(\w+) (\d+)", header)}
+    assert closes and all(performance.CLOSE_TYPES[number] == name.lower() for name, number in closes.items())
+    states = re.findall(r"OPENING_(\w+)", header[header.index("enum opening") :].split(";")[0])
+    assert tuple(state.lower() for state in states) == performance.OPENING_STATES
+
+
+def test_times_agree() -> None:
+    header = (OBJECT.parent / "flow.h").read_text(encoding="utf-8")
+    values = {name: int(value) for name, value in re.findall(r"WEIR_(\w+) = (\d+)", header)}
+    assert [values[name.upper()] for name in layout.TIMES] == list(range(values["TIMES"]))
+    assert values["SEGMENT"] == layout.SEGMENT
+
+
+def test_a_slot_is_four_cache_lines_and_the_first_are_hot() -> None:
+    assert layout.SLOT.itemsize == 256
     assert layout.SLOT.fields is not None
     assert layout.SLOT.fields["observations"][1] == 64
+    assert layout.SLOT.fields["high"][1] == 128
+    assert layout.SLOT.fields["peer_observations"][1] == 192
     assert layout.EXPORTED.itemsize % 8 == 0
     assert np.dtype("<u8").isnative

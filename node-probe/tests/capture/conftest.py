@@ -1,32 +1,14 @@
 """A wire, and a capture on each rung of the ladder."""
 
-import os
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from capture.wires import Wire
+from capture.wires import Wire, make_wire, needs_root
 from weir_probe.capture import ladder
 from weir_probe.capture.model import Capture, CaptureError, Rung, Settings
 
-
-@pytest.fixture(autouse=True)
-def _root(request: pytest.FixtureRequest) -> None:
-    if request.node.get_closest_marker("root") and os.geteuid() != 0:
-        pytest.skip("needs root: network namespaces, packet sockets, eBPF")
-
-
-@pytest.fixture
-def make_wire() -> Iterator[Callable[[], Wire]]:
-    made: list[Wire] = []
-
-    def make() -> Wire:
-        made.append(Wire())
-        return made[-1]
-
-    yield make
-    for wire in made:
-        wire.remove()
+__all__ = ["make_wire", "needs_root"]
 
 
 @pytest.fixture
@@ -39,9 +21,9 @@ def open_rung() -> Iterator[Callable[..., Capture]]:
     """Opens captures of a given rung, and closes them; skips where the machine refuses it."""
     opened: list[Capture] = []
 
-    def open_it(rung: Rung, slots: int = 65_536) -> Capture:
+    def open_it(rung: Rung, slots: int = 65_536, *, stamped: bool = False) -> Capture:
         try:
-            opened.append(ladder.open_capture(Settings(rung=rung, slots=slots)))
+            opened.append(ladder.open_capture(Settings(rung=rung, slots=slots, stamped=stamped)))
         except CaptureError as error:
             pytest.skip(f"this machine refuses the rung {rung}: {error}")
         return opened[-1]

@@ -20,6 +20,7 @@ from weir_probe.streams.table import FlowTable
 pytestmark = pytest.mark.root
 FRAMES = 3000
 PORTS = {(frames.TCP, 80): 0b01, (frames.UDP, 53): 0b01, (frames.SCTP, 7): 0b10}
+PEERS = {(bytes(10) + b"\xff\xff" + bytes([10, 9, 0, 0]), 112): 0b1000, (ip_address("fd00::2").packed, 128): 0b1000}
 HOSTS = (("10.9.0.1", "10.9.0.2", "10.8.255.1"), ("fd00::1", "fd00::2", "fe80::ffff"))
 MAPPED = bytes(10) + b"\xff\xff"
 Played = list[tuple[bytes, bool]]  # a frame, and whether the host sends it
@@ -78,7 +79,9 @@ def runs(frame: bytes) -> bool:
     return len(frame) >= 14 + least
 
 
-ALL = tuple(name for name in SLOT.names or () if name not in ("last", "first_ns", "pad", "reserved"))
+#: Times, and what says where in memory the flow is.
+UNLIKE = ("last", "first_ns", "last_ns", "syn_ns", "synack_ns", "held_ns", "marks", "index", "pad")
+ALL = tuple(name for name in SLOT.names or () if name not in UNLIKE)
 
 
 def summary(slots: npt.NDArray[Any], fields: tuple[str, ...] = ALL) -> set[tuple[bytes, ...]]:
@@ -93,18 +96,19 @@ def summary(slots: npt.NDArray[Any], fields: tuple[str, ...] = ALL) -> set[tuple
 
 
 def selected(wire: Wire) -> Selected:
-    return Selected(wire.host, opened_in=0b0101, opened_out=0b0110, by_port=0b0011)
+    return Selected(wire.host, opened_in=0b1101, opened_out=0b1110, by_port=0b0011, by_peer=0b1000)
 
 
 def engine_of(wire: Wire) -> FlowEngine:
     table = np.zeros(1, IFACE)
     entry = selected(wire)
-    for name in ("opened_in", "opened_out", "by_port"):
+    for name in ("opened_in", "opened_out", "by_port", "by_peer"):
         table[name] = getattr(entry, name)
     table["ifindex"], table["id"], table["generation"] = wire.host.ifindex, wire.host.id, 1
     engine = FlowEngine(FlowTable(capacity=65_536), table)
     for (protocol, port), mask in PORTS.items():
         engine.port_masks.set(protocol, port, mask)
+    engine.peer_masks.replace(PEERS)
     return engine
 
 
@@ -114,7 +118,7 @@ def test_the_kernels_program_and_the_engine(
     open_rung: Callable[..., Capture], wire: Wire, rung: str, seed: int
 ) -> None:
     capture, engine = open_rung(rung), engine_of(wire)
-    capture.program([selected(wire)], PORTS, 1)
+    capture.program([selected(wire)], PORTS, 1, PEERS)
     fds = capture.fds()
     for frame, outgoing in filter(lambda played: runs(played[0]), play(seed, FRAMES)):
         program = fds["program:0:weir_egress" if outgoing else "program:0:weir_ingress"]
@@ -133,7 +137,7 @@ def test_all_rungs_side_by_side_on_one_wire(open_rung: Callable[..., Capture], w
     captures = [open_rung(rung) for rung in ("core", "bcc", "afpacket")]
     for capture in captures:
         capture.attach(wire.host)
-        capture.program([selected(wire)], PORTS, 1)
+        capture.program([selected(wire)], PORTS, 1, PEERS)
     wire.up()
     played = play(9, FRAMES)
     wire.inject([frame for frame, outgoing in played if not outgoing])

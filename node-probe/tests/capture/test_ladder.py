@@ -69,7 +69,7 @@ def test_the_verifiers_word_is_in_the_refusal(core: Capture) -> None:
     maps = {name.removeprefix("map:"): fd for name, fd in core.fds().items() if name.startswith("map:")}
     maps["flows"] = maps["outcomes"]  # values too small for a bucket
     with pytest.raises(CaptureError, match="invalid access to map value"):
-        libbpf.load(maps, Constants(1, 0, 1, (0,) * 10), ["weir_ingress"])
+        libbpf.load(maps, Constants(1, 0, False, 1, 1, (0,) * 10), ["weir_ingress"])
 
 
 def test_no_capture_takes_every_call() -> None:

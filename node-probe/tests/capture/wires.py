@@ -5,7 +5,7 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -58,6 +58,16 @@ class Wire:
         """The pod first: what the host sends before there is a carrier passes tc, but not the veth and its counters."""
         ip("-n", self.name, "link", "set", "eth0", "up")
         ip("link", "set", self.name, "up")
+        # the kernel gives each side its queue a moment after the carrier is there; what is sent before is dropped
+        deadline = time.monotonic() + 20
+        while not all(map(self._has_queue, (("link",), ("-n", self.name, "link")))):
+            assert time.monotonic() < deadline, f"{self.name} does not come up"
+            time.sleep(0.01)
+
+    def _has_queue(self, link: tuple[str, ...]) -> bool:
+        device = "eth0" if "-n" in link else self.name
+        done = subprocess.run(["ip", *link, "show", device], capture_output=True, text=True, check=True)
+        return "state UP" in done.stdout
 
     def remove(self) -> None:
         subprocess.run(["ip", "netns", "del", self.name], capture_output=True, check=False)
@@ -185,3 +195,24 @@ def flows(capture: Capture) -> list[Flow]:
 def take_all(capture: Capture, *interfaces: Interface, generation: int = 1) -> None:
     """Observation n takes every flow of the n-th interface."""
     capture.program([Selected(face, 1 << n, 1 << n) for n, face in enumerate(interfaces)], {}, generation)
+
+
+@pytest.fixture(autouse=True)
+def needs_root(request: pytest.FixtureRequest) -> None:
+    """Skips what cannot be without."""
+    if request.node.get_closest_marker("root") and os.geteuid() != 0:
+        pytest.skip("needs root: network namespaces, packet sockets, eBPF")
+
+
+@pytest.fixture
+def make_wire() -> Iterator[Callable[[], Wire]]:
+    """Makes wires, and removes them."""
+    made: list[Wire] = []
+
+    def make() -> Wire:
+        made.append(Wire())
+        return made[-1]
+
+    yield make
+    for wire in made:
+        wire.remove()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from weir_api.nodeprobe import IdentityReport
 from weir_probe.export.metrics import FlowMetrics, Readings
 from weir_probe.export.names import Names
 from weir_probe.export.series import SERIES
@@ -19,6 +20,7 @@ def exported() -> set[str]:
         overflowed={},
         outcomes={},
         lost={},
+        unmeasured={},
         records={},
         live_flows=0,
         interfaces=0,
@@ -26,6 +28,9 @@ def exported() -> set[str]:
         version="0",
         tick_seconds=0.0,
         kernel_ns_per_packet=1.0,
+        identity=IdentityReport(source="Feed", connected=True),
+        identity_bytes=0,
+        identity_connections=0,
     )
     suffix = {"counter": "_total", "info": "_info"}
     return {family.name + suffix.get(family.type, "") for family in FlowMetrics(lambda: readings, Names([])).collect()}

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from weir_probe.capture import pcap, tpacket
-from weir_probe.streams import engine, fragments, hashing, performance, ports, table
+from weir_probe.streams import engine, fragments, hashing, measures, performance, ports, samples, table
 from weir_probe.wire import cursor, packet
 
 TESTS = Path(__file__).parents[1]
 
 
 @pytest.mark.parametrize(
-    "module", [cursor, packet, hashing, ports, fragments, performance, table, engine, pcap, tpacket]
+    "module", [cursor, packet, hashing, ports, fragments, measures, performance, samples, table, engine, pcap, tpacket]
 )
 def test_modules_run_as_asked(module: object, uncompiled: bool) -> None:
     assert Path(str(module.__file__)).suffix == (".py" if uncompiled else ".so")  # type: ignore[attr-defined]  # a module

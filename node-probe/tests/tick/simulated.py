@@ -11,10 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from weir_probe.export.aggregate import Aggregator
-from weir_probe.export.peers import Address, Peers, default_classes, words
+from weir_probe.export.peers import KEPT, Peers, default_classes, words
 from weir_probe.export.recorder import Recorder
 from weir_probe.export.series import unpack
 from weir_probe.streams.layout import EMPTY, EXPORTED, LIVE, RETIRED, SLOT
+from weir_probe.streams.measures import MEASURED
 from weir_probe.streams.tick import ENDED, NEW, Ticker
 
 TCP, UDP = 6, 17
@@ -32,9 +33,10 @@ class Table:
         self.slots = np.zeros(slots, SLOT) if isinstance(slots, int) else slots
         self.exported = np.zeros(len(self.slots), EXPORTED)
         self.now = 1000
-        self.ticker = Ticker(self.slots, self.exported, 1 << 40)
-        self.aggregator = Aggregator(self.slots, self.exported, self.ticker, peers(1, known or {}))
-        self.recorder = Recorder(self.slots, self.exported, self.ticker)
+        self.measured = np.zeros(len(self.slots), MEASURED)
+        self.ticker = Ticker(self.slots, self.exported, 1 << 40, self.measured)
+        self.aggregator = Aggregator(self.slots, self.exported, self.ticker, peers(known or {}))
+        self.recorder = Recorder(self.slots, self.exported, self.ticker, self.measured)
         self.aggregator.series.limits[:] = 1000
 
     def insert(
@@ -161,7 +163,9 @@ def traffic(words: npt.NDArray[np.uint64]) -> list[tuple[int, int]]:
     return [(int(word) >> 40, int(word) & BYTES) for word in words]
 
 
-def peers(version: int, known: dict[str, int]) -> Peers:
+def peers(known: dict[str, int], *, asks: bool = False, most: int = 1000) -> Peers:
     """A table of addresses, with the default classes."""
-    addresses: dict[Address, int] = {ip_address(text): identity for text, identity in known.items()}
-    return Peers(version, addresses, default_classes([]))
+    table = Peers(default_classes([]), most, asks=asks)
+    for text, identity in known.items():
+        table.enter(*words(ip_address(text)), identity, KEPT)
+    return table

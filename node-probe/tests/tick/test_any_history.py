@@ -6,13 +6,14 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
-from tick.simulated import CLOSED_IDLE, FIN, IDLE, OTHER_IDLE, RST, TCP, UDP, Record, Table, peers
-from weir_probe.export.peers import CLUSTER, EXTERNAL
+from tick.simulated import CLOSED_IDLE, FIN, IDLE, OTHER_IDLE, RST, TCP, UDP, Record, Table
+from weir_probe.export.peers import CLUSTER, EXTERNAL, KEPT, words
 from weir_probe.export.series import OVERFLOW
 
 BITS = range(4)
@@ -68,7 +69,6 @@ class History(RuleBasedStateMachine):
         super().__init__()
         self.known = {"10.0.0.1": 3}
         self.table = Table(slots=12, known=self.known)
-        self.version = 1
         aggregator = self.table.aggregator
         aggregator.with_metrics = WITH_METRICS
         aggregator.series.limits[: len(LIMITS)] = LIMITS
@@ -171,9 +171,9 @@ class History(RuleBasedStateMachine):
 
     @rule(identity=st.integers(3, 6), address=st.sampled_from(("10.0.0.1", "10.0.0.2", "fd00::1")))
     def moved(self, identity: int, address: str) -> None:
-        self.version += 1
         self.known[address] = identity
-        self.table.aggregator.peers = peers(self.version, self.known)
+        self.table.aggregator.peers.enter(*words(ip_address(address)), identity, KEPT)
+        self.table.aggregator.peers.version += 1
 
     @rule(seconds=st.sampled_from((0, 1, 1, 1, 4, 6, 70, 400)))
     def tick(self, seconds: int) -> None:

@@ -1,9 +1,11 @@
 """Whose traffic it is: which workload, which role, which peer, in which direction."""
 
+from ipaddress import ip_address
+
 import pytest
 
-from tick.simulated import Table, peers
-from weir_probe.export.peers import CLUSTER, EXTERNAL
+from tick.simulated import Table
+from weir_probe.export.peers import CLUSTER, EXTERNAL, KEPT, words
 
 WEB, API = 11, 12
 CLIENT, SERVER = 0, 1
@@ -100,7 +102,8 @@ def test_a_peer_is_who_has_the_address_now() -> None:
     i = table.insert(b="10.0.0.9")
     table.send(i, 0, 1, 100)
     table.tick()
-    table.aggregator.peers = peers(2, {"10.0.0.9": API})
+    table.aggregator.peers.enter(*words(ip_address("10.0.0.9")), API, KEPT)
+    table.aggregator.peers.version += 1
     table.send(i, 0, 1, 10)
     table.tick()
     assert table.series()[0, CLIENT, 0, WEB, CLUSTER] == (1, 100, 0, 0, 1, 0)

@@ -6,7 +6,18 @@ from typing import Any
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from weir_probe.export.peers import CLUSTER, EXTERNAL, NODE, Address, Network, Peers, default_classes, words
+from weir_probe.export.peers import (
+    CLUSTER,
+    EXTERNAL,
+    KEPT,
+    NODE,
+    Address,
+    Network,
+    Peers,
+    Range,
+    default_classes,
+    words,
+)
 
 # few enough to meet often
 ADDRESSES = st.one_of(
@@ -22,6 +33,13 @@ def networks(draw: st.DrawFn) -> Network:
     return ip_network((address, draw(st.integers(0, address.max_prefixlen))), strict=False)
 
 
+def table_of(known: dict[Address, int], ranges: list[Range]) -> Peers:
+    table = Peers(ranges, len(known))
+    for address, identity in known.items():
+        table.enter(*words(address), identity, KEPT)
+    return table
+
+
 def mapped(what: Any) -> Any:
     """As slots have it: IPv4 within ::ffff:0:0/96."""
     if isinstance(what, IPv4Address):
@@ -33,16 +51,16 @@ def mapped(what: Any) -> Any:
 
 @given(
     known=st.dictionaries(ADDRESSES, st.integers(3, 1 << 20), max_size=20),
-    classes=st.lists(st.tuples(networks(), st.integers(0, 2)), max_size=6),
+    classes=st.lists(st.builds(Range, networks(), st.integers(0, 2)), max_size=6),
     asked=ADDRESSES,
 )
 @example(known={}, classes=[], asked=IPv4Address(0))
 @example(known={IPv4Address("1.2.3.4"): 9}, classes=[], asked=IPv6Address("::1.2.3.4"))
-@example(known={}, classes=[(ip_network("0.0.0.0/0"), CLUSTER)], asked=IPv6Address("::1"))
-def test_as_ipaddress_says(known: dict[Address, int], classes: list[tuple[Network, int]], asked: Address) -> None:
-    first_match = next((class_ for network, class_ in classes if mapped(asked) in mapped(network)), EXTERNAL)
+@example(known={}, classes=[Range(ip_network("0.0.0.0/0"), CLUSTER)], asked=IPv6Address("::1"))
+def test_as_ipaddress_says(known: dict[Address, int], classes: list[Range], asked: Address) -> None:
+    first_match = next((class_ for network, class_, _ in classes if mapped(asked) in mapped(network)), EXTERNAL)
     by_address = {mapped(address): identity for address, identity in known.items()}
-    assert Peers(1, known, classes).find(*words(asked)) == by_address.get(mapped(asked), first_match)
+    assert table_of(known, classes).find(*words(asked)) == by_address.get(mapped(asked), first_match)
 
 
 def test_five_hundred_addresses() -> None:
@@ -50,13 +68,13 @@ def test_five_hundred_addresses() -> None:
     for n in range(250):
         known[IPv4Address(0x0A010000 + 257 * n)] = 3 + n
         known[IPv6Address((0xFD << 120) + (n << 64) + n)] = 1000 + n
-    table = Peers(1, known, default_classes([]))
+    table = table_of(known, default_classes([]))
     assert {address: table.find(*words(address)) for address in known} == known
     assert all(table.find(*words(address + 1)) == CLUSTER for address in known)
 
 
 def test_default_classes() -> None:
-    table = Peers(1, {}, default_classes([ip_address("10.0.0.7"), ip_address("2001:db8::7")]))
+    table = table_of({}, default_classes([ip_address("10.0.0.7"), ip_address("2001:db8::7")]))
     expected = {
         "10.0.0.7": NODE,
         "10.0.0.8": CLUSTER,
@@ -76,6 +94,6 @@ def test_default_classes() -> None:
 
 
 def test_the_cluster_s_ranges_can_be_given() -> None:
-    table = Peers(1, {}, default_classes([], ["198.51.100.0/24"]))
+    table = table_of({}, default_classes([], ["198.51.100.0/24"]))
     assert table.find(*words(ip_address("198.51.100.9"))) == CLUSTER
     assert table.find(*words(ip_address("10.0.0.1"))) == EXTERNAL

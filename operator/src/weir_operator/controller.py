@@ -7,24 +7,27 @@ from the present state, and writes only differences. Passing twice changes nothi
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final
 
+from weir_api.conditions import Condition
 from weir_api.nodeprobe import NodeProbeSpec
 from weir_operator.cluster.api import FLOW_OBSERVATIONS, L7_PROTOCOLS, NODE_PROBES, Api, ApiError, UnreachableError
 from weir_operator.cluster.events import EventRecorder, Happening, Regarding
 from weir_operator.cluster.lease import Leadership
 from weir_operator.cluster.mirror import Key
 from weir_operator.metrics import Metrics
+from weir_operator.reconcile.cadence import report_interval_s
 from weir_operator.reconcile.events import notices
 from weir_operator.reconcile.plan import Placement, Planner, Plans, effective_namespaces, place
 from weir_operator.reconcile.protocol_status import protocol_status
 from weir_operator.reconcile.publish import Change, change, due
 from weir_operator.reconcile.resources import MANAGED_BY, Observation, Probe, Protocol
-from weir_operator.reconcile.status import Outcome, Surroundings, observe
+from weir_operator.reconcile.status import FIRST_REPORT, Outcome, Surroundings, observe
 from weir_operator.reconcile.verdict import Verdict, judge
 from weir_operator.sight import Sight
 from weir_operator.world import World
@@ -34,7 +37,12 @@ _log = logging.getLogger(__name__)
 DEBOUNCE_S: Final = 0.05
 #: While something is about to change by the passing of time alone.
 _SOON_S: Final = 1.0
+#: Of one core: what deciding may take at most while the cluster changes all the time, and how long it may so wait.
+_SHARE: Final = 0.1
+_MAX_REST_S: Final = 3.0
 _WRITERS: Final = 16
+#: Writes in a row without an answer: the API server is away, and not only slow.
+_UNANSWERED: Final = 16
 _IDLE: Final = Placement({})
 Write = Callable[[], Awaitable[None]]
 
@@ -58,6 +66,33 @@ class Decided:
     verdicts: dict[Key, Verdict]
     placements: dict[Key, Placement]
     plans: Plans
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """An observation's outcome, what it was made from, and when (time.monotonic)."""
+
+    version: tuple[str, int]
+    conditions: tuple[Condition, ...]
+    verdict: Verdict
+    placement: Placement
+    refused: tuple[str, ...]
+    outcome: Outcome
+    at: float
+
+
+def _holds(
+    known: Known, observation: Observation, verdict: Verdict, placement: Placement, refused: tuple[str, ...]
+) -> bool:
+    """Whether an outcome is still made from what there is. Its own conditions, once written, change nothing."""
+    written = observation.conditions
+    return (
+        known.version == observation.version
+        and known.placement is placement
+        and known.verdict == verdict
+        and known.refused == refused
+        and (written == known.conditions or written == tuple(known.outcome.status.conditions))
+    )
 
 
 class Controller:
@@ -85,6 +120,12 @@ class Controller:
         self._namespace = namespace
         self._timing = timing
         self._planner = Planner()
+        self._interval_s = 0
+        self._known: dict[Key, Known] = {}
+        #: As of the last pass: which plan each node was to have, and whose probes were silent.
+        self._specs: Mapping[str, NodeProbeSpec] = {}
+        self._silent: frozenset[str] = frozenset()
+        self._busy_s = 0.0
         self._placed: dict[Key, tuple[tuple[object, ...], Placement]] = {}
         self._behind_since: dict[str, datetime] = {}
         self._written_at: dict[str, float] = {}
@@ -106,11 +147,11 @@ class Controller:
             except TimeoutError:
                 pass
             self._urgent.clear()
-            started = time.monotonic()
+            self._busy_s = 0.0
             pause_s = await self._pass()
             self.passed_at = time.monotonic()
-            # at most half of the time goes into reconciling, however fast the cluster changes
-            await asyncio.sleep(min(self.passed_at - started, _SOON_S))
+            # a cluster that changes all the time is looked at less often the larger it is
+            await asyncio.sleep(min(self._busy_s * (1 / _SHARE - 1), _MAX_REST_S))
 
     async def _pass(self) -> float:
         """One pass; how long to wait for the next, in seconds, if nothing changes."""
@@ -120,11 +161,13 @@ class Controller:
             return _SOON_S
         now = datetime.now(UTC)
         with self._metrics.reconcile_seconds.time():
-            decided = self._decide(now)
+            with self._busy():
+                decided = self._decide(now)
             try:
                 if leading:
                     await self._write_plans(decided.plans)
-                outcomes = self._observe(decided, now)
+                with self._busy():
+                    outcomes = self._observe(decided, now)
                 if leading:
                     await self._write_statuses(outcomes, now)
             except UnreachableError as error:
@@ -136,6 +179,12 @@ class Controller:
         self._metrics.publish(outcomes if leading else {})
         self._metrics.node_probes.set(sum(probe.managed for probe in self._world.probes.objects.values()))
         return self._pause_s(decided, outcomes, now)
+
+    @contextmanager
+    def _busy(self) -> Iterator[None]:
+        started = time.monotonic()
+        yield
+        self._busy_s += time.monotonic() - started
 
     def _pause_s(self, decided: Decided, outcomes: dict[Key, Outcome], now: datetime) -> float:
         pauses = [self._timing.status_interval_s / 3]
@@ -159,8 +208,15 @@ class Controller:
             if verdicts[key].active:
                 placements[key] = self._place(observation)
         self._placed = {key: found for key, found in self._placed.items() if key in placements}
-        plans = self._planner.compile((observations[key], placement) for key, placement in placements.items())
+        placed = ((observations[key], placement) for key, placement in placements.items())
+        plans = self._planner.compile(placed, self._report_interval_s(placements.values()))
         return Decided(verdicts, placements, plans)
+
+    def _report_interval_s(self, placements: Iterable[Placement]) -> int:
+        nodes = set[str]().union(*(placement.shares.keys() for placement in placements))
+        held = (probe.report_interval_s for probe in self._world.probes.objects.values())
+        self._interval_s = report_interval_s(len(nodes), self._interval_s or max(held, default=0))
+        return self._interval_s
 
     def _place(self, observation: Observation) -> Placement:
         """Where an observation's pods are, computed again only when pods of its namespaces have changed."""
@@ -173,39 +229,85 @@ class Controller:
         if known is not None and known[0] == age:
             return known[1]
         placement = place(selector, namespaces, world.pods_of(namespaces), world.node_names())
+        if known is not None and known[1] == placement:
+            placement = known[1]  # the same object says that nothing has changed
         self._placed[observation.key] = age, placement
         return placement
 
     def _observe(self, decided: Decided, now: datetime) -> dict[Key, Outcome]:
+        """Every outcome; made again where something it depends on has changed, and in turn for the numbers."""
         probes = self._world.probes_by_node()
-        hashes = {node: spec.plan_hash for node, spec in decided.plans.specs.items()}
+        plans = decided.plans
+        hashes = {node: spec.plan_hash for node, spec in plans.specs.items()}
         silence = {node: self._world.heartbeats.silence(node, now) for node in probes}
-        outcomes: dict[Key, Outcome] = {}
-        for key, observation in self._world.observations.objects.items():
+        # by default, two reports in a row may be lost at any interval
+        silent_after = timedelta(seconds=self._timing.probe_timeout_s * max(1.0, self._interval_s / 20))
+        outdated = self._outdated(plans, probes, silence, silent_after)
+        observations = self._world.observations.objects
+        known = {key: held for key, held in self._known.items() if key in observations}
+        for key, observation in observations.items():
             if key not in decided.verdicts:  # came while plans were written
                 continue
+            verdict, placement = decided.verdicts[key], decided.placements.get(key, _IDLE)
+            refused = plans.refused.get(key, ())
+            held = known.get(key)
+            if held is not None and key not in outdated and _holds(held, observation, verdict, placement, refused):
+                continue
             around = Surroundings(
-                verdict=decided.verdicts[key],
-                placement=decided.placements.get(key, _IDLE),
+                verdict=verdict,
+                placement=placement,
                 plan_hashes=hashes,
-                refused=decided.plans.refused.get(key, ()),
+                refused=refused,
                 probes=probes,
                 silence=silence,
                 behind_since=self._behind_since.get(observation.uid),
-                silent_after=timedelta(seconds=self._timing.probe_timeout_s),
+                silent_after=silent_after,
                 now=now,
             )
-            outcomes[key] = observe(observation, around)
-        behind = [self._world.observations.objects[key].uid for key, outcome in outcomes.items() if outcome.behind]
+            outcome = observe(observation, around)
+            made_from = (observation.version, observation.conditions, verdict, placement, refused)
+            known[key] = Known(*made_from, outcome, time.monotonic())
+        self._known = known
+        behind = [observations[key].uid for key, held in known.items() if held.outcome.behind]
         self._behind_since = {uid: self._behind_since.get(uid, now) for uid in behind}
-        return outcomes
+        return {key: held.outcome for key, held in known.items() if key in decided.verdicts}
+
+    def _outdated(
+        self,
+        plans: Plans,
+        probes: Mapping[str, Probe],
+        silence: Mapping[str, timedelta],
+        silent_after: timedelta,
+    ) -> set[Key]:
+        """Observations whose outcome a probe, a plan or the time may have changed since it was made."""
+        silent = frozenset(
+            node
+            for node, length in silence.items()
+            if length > (FIRST_REPORT if probes[node].report is None else silent_after)
+        )
+        touched = self._world.touched_nodes | (silent ^ self._silent)
+        touched |= {node for node, spec in plans.specs.items() if self._specs.get(node) is not spec}
+        self._world.touched_nodes = set()
+        self._silent, self._specs = silent, plans.specs
+        touched &= plans.specs.keys()
+        found = {(o.namespace, o.name) for node in touched for o in plans.specs[node].observations}
+        found |= {key for key, held in self._known.items() if held.outcome.behind}
+        # numbers in turn, so that no pass takes long: half of those that will be due before long
+        soon = time.monotonic() - self._timing.status_interval_s * 0.6
+        ageing = sorted((held.at, key) for key, held in self._known.items() if held.at <= soon)
+        return found | {key for _, key in ageing[: len(ageing) // 2 + 1]}
 
     # --- write --------------------------------------------------------------------------------------------------------
 
     async def _all(self, what: Iterable[Write]) -> None:
-        """Do all of these, some at a time; stop at the first that finds the API server or the Lease gone."""
+        """Do all of these, some at a time; stop at the first that finds the API server or the Lease gone.
+
+        An API server that is slow, and answers some in time, is not gone.
+        """
+        unanswered = 0
 
         async def one(write: Write) -> None:
+            nonlocal unanswered
             async with self._writers:
                 if not self._leadership.held():
                     raise _NotLeadingError
@@ -215,6 +317,14 @@ class Controller:
                     # refused, or changed meanwhile: its neighbours are written, and it is tried again at the next pass
                     self._metrics.reconcile_errors.labels(error.reason or str(error.status)).inc()
                     _log.warning("write: %s", error)
+                except UnreachableError as error:
+                    unanswered += 1
+                    if unanswered >= _UNANSWERED:
+                        raise
+                    self._metrics.reconcile_errors.labels("unanswered").inc()
+                    _log.warning("write: %s", error)
+                    return
+                unanswered = 0
 
         tasks = [asyncio.create_task(one(write)) for write in what]
         try:
@@ -234,6 +344,7 @@ class Controller:
                 probe is None
                 or not probe.managed
                 or probe.plan_hash != spec.plan_hash
+                or probe.report_interval_s != spec.report_interval_s
                 or nodes[node] not in probe.owner_uids
             ):
                 writes.append(partial(self._write_plan, node, nodes[node], spec))

@@ -1,4 +1,4 @@
-"""kopf's side: it follows FlowObservations, L7Protocols and NodeProbes, and each handler hands the object on.
+"""kopf's side: it follows what users write, FlowObservations and L7Protocols, and each handler hands the object on.
 
 Only `on.event` handlers: kopf adds no annotation and no finalizer for them, and keeps no state in the objects. It runs
 in a thread with an event loop of its own, because it cancels every task of its loop when it ends, and because it ends
@@ -37,10 +37,6 @@ def register(feed: Feed, credentials: Credentials) -> kopf.OperatorRegistry:
     @kopf.on.event(GROUP, VERSION, "l7protocols", registry=registry)
     async def l7_protocol(event: Mapping[str, Any], **_: Any) -> None:
         feed("l7protocols", event["type"], event["object"])
-
-    @kopf.on.event(GROUP, VERSION, "nodeprobes", registry=registry)
-    async def node_probe(event: Mapping[str, Any], **_: Any) -> None:
-        feed("nodeprobes", event["type"], event["object"])
 
     @kopf.on.login(registry=registry)
     async def login(**_: Any) -> kopf.ConnectionInfo:

@@ -143,7 +143,8 @@ class Operator:
         world = self._world = World(self._wake, self._identities_changed)
         pods = Reflector(api, PODS, world.pods, self._live_changed, field_selector=_BOUND_AND_UNFINISHED)
         nodes = Reflector(api, NODES, world.nodes, self._live_changed)
-        self._reflectors = [pods, nodes, Reflector(api, NAMESPACES, world.namespaces, self._live_changed)]
+        namespaces = Reflector(api, NAMESPACES, world.namespaces, self._live_changed)
+        self._reflectors = [pods, nodes, namespaces, Reflector(api, NODE_PROBES, world.probes, self._live_changed)]
         # plans and statuses do not depend on Services
         self._services = Reflector(api, SERVICES, world.services, lambda _live: None)
         self._identity_feed = IdentityFeed(
@@ -158,12 +159,8 @@ class Operator:
         self._fed: dict[str, Mirror[Any]] = {
             FLOW_OBSERVATIONS.plural: world.observations,
             L7_PROTOCOLS.plural: world.protocols,
-            NODE_PROBES.plural: world.probes,
         }
-        censuses = [
-            Census(api, resource, self._fed[resource.plural])
-            for resource in (FLOW_OBSERVATIONS, L7_PROTOCOLS, NODE_PROBES)
-        ]
+        censuses = [Census(api, resource, self._fed[resource.plural]) for resource in (FLOW_OBSERVATIONS, L7_PROTOCOLS)]
         self._sight = Sight(self._reflectors, censuses, resync_s=settings.resync_s, on_clear=self._sees_again)
         self._leadership = Leadership(api, settings.namespace, identity, self._leading_changed)
         self._recorder = EventRecorder(api, identity, metrics.lose_event)

@@ -51,6 +51,8 @@ class World:
         self.services = Mirror[Service](read_service, self._service_changed)
         self.nodes = Mirror[Node](read_node, self._node_changed)
         self.namespaces = Mirror[Mapping[str, str]](read_namespace, self._differs)
+        #: Nodes whose probe reported something that can change a condition; whoever has seen to them takes them out.
+        self.touched_nodes: set[str] = set()
         self._pods_of: dict[str, dict[Key, Pod]] = {}
         #: Rises with every change that can move a pod in or out of an observation, by namespace.
         self._changes_in: dict[str, int] = {}
@@ -121,6 +123,8 @@ class World:
             heartbeat = after.report.heartbeat_time if after.report is not None else None
             self.heartbeats.hear(after.node, heartbeat, after.created, datetime.now(UTC))
         same = before is not None and after is not None and before.signature == after.signature
+        if not same:
+            self.touched_nodes.add(key[1])
         self._wake(urgent=not same)
 
     def _workloads_in(self, namespace: str) -> Iterable[Workload]:

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from weir_api.nodeprobe import MAX_OBSERVATIONS
@@ -117,3 +117,40 @@ def test_a_new_generation_makes_a_new_plan() -> None:
     two = planner.compile([placed(observation(generation=2), pods)]).specs["n1"]
     assert one.plan_hash != two.plan_hash
     assert two.observations[0].generation == 2
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.dictionaries(
+            st.sampled_from(["a", "b", "c", "d"]),
+            st.tuples(st.integers(1, 2), st.frozensets(st.tuples(st.sampled_from("123"), st.sampled_from("xy")))),
+        ),
+        max_size=6,
+    )
+)
+def test_compiling_what_has_changed_gives_what_compiling_all_gives(
+    steps: list[dict[str, tuple[int, frozenset[tuple[str, str]]]]],
+) -> None:
+    """Observations of several generations come, go and move over nodes and namespaces; some stay as they are."""
+    planner = Planner()
+    held: dict[object, tuple[Observation, Placement]] = {}
+    for step in steps:
+        now: dict[object, tuple[Observation, Placement]] = {}
+        for name, (generation, where) in step.items():
+            of = observation(name, ALL, generation=generation, created=NOW - timedelta(seconds=ord(name)))
+            pods = [pod(f"{node}{space}", f"n{node}", namespace=space) for node, space in where]
+            assert of.spec is not None
+            placement = place(of.spec.selector, frozenset("xy"), pods, ["n1", "n2", "n3"])
+            before = held.get(name)
+            now[name] = of, before[1] if before is not None and before[1] == placement else placement
+        held = now
+        assert planner.compile(held.values()) == Planner().compile(held.values())
+
+
+def test_the_interval_between_reports_is_in_every_plan_and_not_in_its_hash() -> None:
+    planner, of = Planner(), placed(observation(), [pod("a", "n1"), pod("b", "n2")])
+    often, seldom = planner.compile([of], 10), planner.compile([of], 30)
+    assert {spec.report_interval_s for spec in often.specs.values()} == {10}
+    assert {spec.report_interval_s for spec in seldom.specs.values()} == {30}
+    assert often.specs["n1"].plan_hash == seldom.specs["n1"].plan_hash

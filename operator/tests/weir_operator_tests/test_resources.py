@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from weir_api.nodeprobe import plan
@@ -23,6 +23,7 @@ FIELDS = st.sampled_from(
 META = {"namespace": "shop", "name": "x", "uid": "u", "generation": 1}
 
 
+@settings(deadline=None)
 @given(st.dictionaries(FIELDS, JSON), st.dictionaries(FIELDS, JSON))
 def test_nothing_in_spec_or_status_is_an_exception(spec: dict[str, Any], status: dict[str, Any]) -> None:
     raw = {"metadata": META, "spec": spec, "status": status}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 from weir_cli.exits import Exit
+from weir_cli.text import printable
 
 if TYPE_CHECKING:
     from weir_cli.install.manifests import Manifest
@@ -110,4 +111,4 @@ async def _apply(
 
 def say(text: str) -> None:
     """Progress, beside what a pipe reads."""
-    click.echo(text, err=True)
+    click.echo(printable(text), err=True)

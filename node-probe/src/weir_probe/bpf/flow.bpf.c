@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Counts the flows that the plan selects, at the tc hooks of the selected interfaces. docs/capture.md tells the whole story. */
-#include "table.h"
+#include "tcp.h"
 
 #define IFACES 4096
 #define IFACE_PROBES 4
@@ -16,8 +16,16 @@ struct orphan {
 	__u8 ethernet[14]; /* BPF_PROG_TEST_RUN wants a frame */
 	__u16 iface;       /* place in `ifaces`; beyond its end: the interface is gone */
 	struct weir_fragment_key key;
-	__u64 word;
+	__u64 word, headers;
 	__u32 leaves;
+	__u32 pad;
+};
+
+struct work {
+	struct packet packet;
+	struct measurement measurement;
+	__u64 word; /* packets << 40 | bytes to count */
+	__u32 leaves; /* 1: from the workload behind the interface */
 	__u32 pad;
 };
 
@@ -36,6 +44,15 @@ struct {
 	__type(key, struct weir_port_key);
 	__type(value, __u64);
 } ports SEC(".maps");
+
+/* Asked for an insertion or a new selection only, never per packet. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1);
+	__type(key, struct weir_peer_key);
+	__type(value, __u64);
+} peers SEC(".maps");
 
 /* Datagrams whose first fragment was seen. Least recently used: one that is pushed out loses ports, not packets. */
 struct {
@@ -68,6 +85,15 @@ struct {
 	__type(key, __u32);
 	__type(value, struct weir_clock);
 } clocks SEC(".maps");
+
+/* What a program knows of the packet at hand. In a map and not on the stack: the verifier knows nothing of what is in a map, and
+ * so walks the rest of the program once, not once for each way that leads there. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct work);
+} works SEC(".maps");
 #endif
 
 inlined void tell(__u32 outcome, __u64 word)
@@ -104,10 +130,28 @@ inlined __u64 named_by(__u16 port, __u8 proto)
 	return mask ? *mask : 0;
 }
 
+/* The observations that name who is at this side of the flow. */
+inlined __u64 named_peer(const struct flow *flow, __u64 side)
+{
+	struct {
+		__u32 aligned, length; /* struct weir_peer_key begins at its length */
+		__u64 addr[2];
+	} key = {.length = 128};
+	__u64 *mask;
+
+	side = -side;
+	opaque(side); /* chosen without a branch */
+	key.addr[0] = flow->addr[0][0] ^ ((flow->addr[0][0] ^ flow->addr[1][0]) & side);
+	key.addr[1] = flow->addr[0][1] ^ ((flow->addr[0][1] ^ flow->addr[1][1]) & side);
+	mask = map_lookup(WEIR_MAP(peers), &key.length);
+	return mask ? *mask : 0;
+}
+
 /* The observations that take this flow for the workload behind `iface`. `guess`: the opener is one, so the server port may
  * be either. */
-inlined __u64 select(const struct weir_iface *iface, __u64 key, __u8 opener, __u8 workload_side, int guess)
+inlined __u64 select(const struct weir_iface *iface, const struct flow *flow, __u8 opener, __u8 workload_side, int guess)
 {
+	__u64 key = flow->key;
 	__u64 mask = opener == workload_side ? iface->opened_out : iface->opened_in;
 	__u64 by_port = mask & iface->by_port;
 
@@ -120,6 +164,8 @@ inlined __u64 select(const struct weir_iface *iface, __u64 key, __u8 opener, __u
 			named |= named_by(opener ? port[1] : port[0], proto);
 		mask &= ~by_port | named;
 	}
+	if (mask & iface->by_peer)
+		mask &= ~iface->by_peer | named_peer(flow, workload_side ^ 1);
 	return mask;
 }
 
@@ -156,7 +202,7 @@ inlined int reselect(struct weir_slot *slot, __u64 head, const struct flow *flow
 		tell(WEIR_DUPLICATE, word);
 		return -1;
 	}
-	mask = select(iface, flow->key, slot->opener, side, guess);
+	mask = select(iface, flow, slot->opener, side, guess);
 	if (owner && owner != iface->id) {
 		once(slot->peer_observations) = mask;
 		once(slot->peer_generation) = iface->generation;
@@ -186,7 +232,8 @@ inlined int reselect(struct weir_slot *slot, __u64 head, const struct flow *flow
 	return 1;
 }
 
-/* Count `word` (packets << 40 | bytes) of a flow that is in the table. Returns 0 if the slot is no longer to be used. */
+/* Count `word` (packets << 40 | bytes) of a flow that is in the table. Returns 1 if it was counted there, -1 if it was told as an
+ * outcome, 0 if the slot is no longer to be used. */
 inlined int count(struct weir_slot *slot, const struct flow *flow, const struct weir_iface *iface, __u8 leaves,
 		  __u8 tcp_flags, __u64 word)
 {
@@ -201,25 +248,23 @@ inlined int count(struct weir_slot *slot, const struct flow *flow, const struct 
 			return counts;
 	}
 	__sync_fetch_and_add(&slot->traffic[flow->sender], word);
-	once(slot->last) = jiffies64();
-	if (proto == PROTO_TCP)
-		remember_flags(slot, flow->sender, tcp_flags);
 	return 1;
 }
 
-/* Insert the flow with its first packet. Returns -1, or what claim() says, or WEIR_NOT_SELECTED. */
+/* Insert the flow with its first packet, into `*result`. Returns -1, or what claim() says, or WEIR_NOT_SELECTED. */
 inlined int insert(__u64 hash, const struct flow *flow, const struct weir_iface *iface, __u8 leaves, __u8 tcp_flags,
-		   __u8 answers, __u64 word)
+		   __u8 answers, __u64 word, __u64 now_ns, struct weir_slot **result)
 {
 	__u8 side = flow->sender ^ leaves ^ 1;
 	__u8 opener = flow->sender ^ answers;
-	__u64 mask = select(iface, flow->key, opener, side, opener_is_guess(flow->key >> 32, tcp_flags));
+	__u64 mask = select(iface, flow, opener, side, opener_is_guess(flow->key >> 32, tcp_flags));
 	struct weir_slot *slot = 0;
+	__u32 index = 0;
 	int refused;
 
 	if (!mask)
 		return WEIR_NOT_SELECTED;
-	refused = claim(hash, flow, &slot);
+	refused = claim(hash, flow, &slot, &index);
 	if (refused >= 0)
 		return refused;
 	if (!slot)
@@ -234,63 +279,97 @@ inlined int insert(__u64 hash, const struct flow *flow, const struct weir_iface 
 	slot->last = jiffies64();
 	slot->observations = mask;
 	slot->peer_observations = 0;
-	slot->first_ns = monotonic_ns();
+	slot->first_ns = now_ns;
 	slot->generation = iface->generation;
 	slot->peer_generation = 0;
 	slot->peer_iface = 0;
 	slot->tcp_flags[0] = 0;
 	slot->tcp_flags[1] = 0;
-	slot->tcp_flags[flow->sender] = tcp_flags;
 	slot->opener = opener;
 	slot->workload_side = side;
+	slot->opening = 0;
+	slot->reset = 0;
+	slot->headers[0] = 0;
+	slot->headers[1] = 0;
+	slot->last_ns[0] = 0;
+	slot->last_ns[1] = 0;
+	slot->marks = 0;
+	slot->index = index;
+	slot->retrans[0] = 0;
+	slot->retrans[1] = 0;
+	slot->zero_win[0] = 0;
+	slot->zero_win[1] = 0;
+	slot->retrans_opening[0][0] = 0;
+	slot->retrans_opening[0][1] = 0;
+	slot->retrans_opening[1][0] = 0;
+	slot->retrans_opening[1][1] = 0;
+	slot->syn = 0;
+	slot->synack = 0;
+	slot->fin = 0;
 	publish(slot, flow, iface->id);
+	*result = slot;
 	return -1;
 }
 
-/* Account `word` to the packet's flow, or to the outcome that says why not. */
-inlined void account(struct packet *p, const struct weir_iface *iface, __u8 leaves, __u64 word,
-		    __u64 zero)
+/* Of a packet that was counted: its layers, what it shows of the flow's performance, its flags. */
+inlined void describe(struct __sk_buff *skb, struct weir_slot *slot, struct work *work, __u8 sender)
 {
-	struct flow flow;
-	__u64 hashed;
-	int outcome = WEIR_CONTENDED;
+	const struct packet *p = &work->packet;
+	__u64 now = jiffies64(), headers = p->headers;
+	__u8 both = slot->tcp_flags[0] & slot->tcp_flags[1];
+	int fresh = slot->last != now;
 
-	p->src[0] += zero;
-	p->src[1] += zero;
-	p->dst[0] += zero;
-	p->dst[1] += zero;
-	p->src_port += zero;
-	p->dst_port += zero;
-	p->proto += zero;
-	p->tcp_flags += zero;
-	p->answers = (p->answers + zero) & 1;
-	leaves = (leaves + zero) & 1;
-	word += zero;
+	if (p->proto != PROTO_TCP && p->proto != PROTO_UDP)
+		headers = headers >> 32 << 32; /* they carry nothing: their packets are not headers either */
+	__sync_fetch_and_add(&slot->headers[sender], headers);
+	if (fresh)
+		once(slot->last) = now;
+	if (p->complete)
+		measure(skb, slot, p, &work->measurement, (sender ^ slot->opener) & 1, fresh, both & TCP_FIN);
+	if (p->proto == PROTO_TCP)
+		remember_flags(slot, sender, p->tcp_flags);
+}
+
+/* Account `work->word` to the packet's flow, or to the outcome that says why not. */
+inlined void account(struct __sk_buff *skb, struct work *work, const struct weir_iface *iface)
+{
+	const struct packet *p = &work->packet;
+	struct weir_slot *slot = 0;
+	int outcome = WEIR_CONTENDED;
+	__u8 leaves = work->leaves & 1;
+	__u64 hashed, word = work->word;
+	struct flow flow;
+
 	name_flow(p, &flow);
-	flow.sender = (flow.sender + zero) & 1;
+	flow.sender &= 1;
 	hashed = hash(&flow);
 #pragma clang loop unroll(disable)
 	for (int i = 0; i < ATTEMPTS; i++) {
-		struct weir_slot *slot = find(hashed, &flow);
-
+		slot = find(hashed, &flow);
 		if (slot && p->proto == PROTO_TCP && (p->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN && is_closed(slot)) {
 			retire(slot); /* the port is used again: another connection */
 			slot = 0;
 		}
 		if (slot) {
-			if (count(slot, &flow, iface, leaves, p->tcp_flags, word))
+			outcome = count(slot, &flow, iface, leaves, p->tcp_flags, word);
+			if (outcome < 0)
 				return;
+			if (outcome)
+				break;
+			slot = 0;
+			outcome = WEIR_CONTENDED;
 			continue;
 		}
-		outcome = insert(hashed, &flow, iface, leaves, p->tcp_flags, p->answers, word);
-		if (outcome < 0)
-			return;
+		outcome = insert(hashed, &flow, iface, leaves, p->tcp_flags, p->answers & 1, word, exact_ns(skb), &slot);
 		if (outcome != WEIR_OUTCOMES)
 			break;
 		outcome = WEIR_CONTENDED;
 		wait_for_insertion(hashed, &flow);
 	}
-	tell(outcome, word);
+	if (slot)
+		describe(skb, slot, work, flow.sender);
+	else
+		tell(outcome, word);
 }
 
 /* Give a fragment its datagram's ports. Returns the word to account now: with what waited for the first fragment, or 0 if this
@@ -316,6 +395,7 @@ inlined __u64 assemble(struct packet *p, const struct weir_iface *iface, __u8 le
 		map_update(WEIR_MAP(fragments), &key, &fresh, 0);
 		if (waiting && waiting->iface == iface->id) {
 			word += __sync_lock_test_and_set(&waiting->pending, 0);
+			p->headers += waiting->headers;
 			map_delete(WEIR_MAP(pending), &key);
 		}
 		return word;
@@ -332,11 +412,13 @@ inlined __u64 assemble(struct packet *p, const struct weir_iface *iface, __u8 le
 			tell(WEIR_DUPLICATE, word);
 		} else {
 			__sync_fetch_and_add(&waiting->pending, word);
+			__sync_fetch_and_add(&waiting->headers, p->headers);
 			once(waiting->last) = now;
 		}
 		return 0;
 	}
 	fresh.pending = word;
+	fresh.headers = p->headers;
 	fresh.src_port = leaves;
 	if (map_update(WEIR_MAP(pending), &key, &fresh, 1 /* BPF_NOEXIST */) < 0)
 		tell(WEIR_FRAGMENTS_FULL, word);
@@ -347,24 +429,31 @@ inlined void observe(struct __sk_buff *skb, __u8 egress)
 {
 	__u64 word = (1ull << WEIR_BYTES_BITS) | skb->len;
 	struct weir_iface *iface = iface_find(skb->ifindex);
-	struct packet p = {};
+	__u32 first = 0;
+	struct work *work = map_lookup(WEIR_MAP(works), &first);
+	struct packet *p;
 	int outcome;
 
-	if (!iface) {
+	if (!iface || !work) {
 		tell(WEIR_NOT_SELECTED, word);
 		return;
 	}
-	outcome = parse(skb, iface->raw_ip, &p);
+	p = &work->packet;
+	clear(p);
+	p->segments = skb->gso_segs > 1 ? skb->gso_segs : 1; /* Linux 5.1 */
+	work->leaves = egress == iface->pod_side;
+	outcome = parse(skb, iface->raw_ip, p);
 	if (outcome >= 0) {
 		tell(outcome, word);
 		return;
 	}
-	if (p.fragment != WHOLE) {
-		word = assemble(&p, iface, egress == iface->pod_side, word);
+	if (p->fragment != WHOLE) {
+		word = assemble(p, iface, work->leaves, word);
 		if (!word)
 			return;
 	}
-	account(&p, iface, egress == iface->pod_side, word, unknown_zero(skb));
+	work->word = word;
+	account(skb, work, iface);
 }
 
 WEIR_PROGRAM(ingress)
@@ -400,21 +489,27 @@ WEIR_PROGRAM(adopt_orphan)
 int weir_orphan(struct __sk_buff *skb)
 {
 	struct orphan orphan;
-	struct packet p = {};
-	struct weir_iface *iface = 0;
-	__u32 index;
+	__u32 index = 0;
+	struct work *work = map_lookup(WEIR_MAP(works), &index);
+	struct weir_iface *iface;
+	struct packet *p;
 
-	if (load_bytes(skb, 0, &orphan, sizeof(orphan)) < 0)
+	if (!work || load_bytes(skb, 0, &orphan, sizeof(orphan)) < 0)
 		return 0;
-	p.src[0] = orphan.key.src[0];
-	p.src[1] = orphan.key.src[1];
-	p.dst[0] = orphan.key.dst[0];
-	p.dst[1] = orphan.key.dst[1];
-	p.proto = orphan.key.proto;
+	p = &work->packet;
+	clear(p);
+	p->src[0] = orphan.key.src[0];
+	p->src[1] = orphan.key.src[1];
+	p->dst[0] = orphan.key.dst[0];
+	p->dst[1] = orphan.key.dst[1];
+	p->proto = orphan.key.proto;
+	p->headers = orphan.headers;
+	work->leaves = orphan.leaves;
+	work->word = orphan.word;
 	index = orphan.iface;
 	iface = map_lookup(WEIR_MAP(ifaces), &index);
 	if (iface)
-		account(&p, iface, orphan.leaves, orphan.word, unknown_zero(skb));
+		account(skb, work, iface);
 	else
 		tell(WEIR_NOT_SELECTED, orphan.word);
 	return 0;

@@ -7,7 +7,7 @@
 
 #define MAX_TAGS 4
 #define MAX_EXTENSIONS 8
-#define HEADERS 128 /* bytes to have in the linear part: Ethernet, four tags, the longest IPv4 header, TCP up to its flags */
+#define HEADERS 128 /* bytes to have in the linear part: Ethernet, four tags, the longest IPv4 header, TCP up to its window */
 
 #define ETHERTYPE_IPV4 0x0800
 #define ETHERTYPE_IPV6 0x86dd
@@ -28,20 +28,35 @@
 #define TCP_FIN 0x01
 #define TCP_SYN 0x02
 #define TCP_RST 0x04
+#define TCP_PSH 0x08
 #define TCP_ACK 0x10
 
 enum fragment_place { WHOLE, FIRST, LATER };
 
 struct packet {
 	__u64 src[2], dst[2];
+	__u64 headers; /* link header and padding << 32 | what of the IP packet is not payload */
 	__u16 src_port, dst_port;
 	__u8 proto;
 	__u8 tcp_flags;
 	__u8 answers;  /* it answers something sent before: SYN+ACK, ICMP echo reply */
 	__u8 fragment; /* enum fragment_place */
+	__u8 complete; /* there is enough of the transport header to measure the packet */
+	__u8 pad;
+	__u16 window;
+	__u16 segments; /* of a GSO packet, else 1 */
+	__u16 more_pad;
+	__u32 seq, ack; /* of TCP; ICMP echo: seq is identifier and number */
+	__u32 payload;  /* bytes that TCP or UDP carries */
 	__u32 fragment_id;
 	__u32 fragment_proto; /* as every fragment of the datagram says it */
+	__u32 last_pad;
 };
+
+inlined void clear(struct packet *p)
+{
+	__builtin_memset(p, 0, sizeof(*p));
+}
 
 struct ethernet {
 	__u8 dst[6], src[6];
@@ -115,8 +130,10 @@ inlined int skip_extensions(struct __sk_buff *skb, struct packet *p, __u32 *offs
 				p->fragment = place & 0xfff8 ? LATER : FIRST;
 				p->fragment_id = *(__u32 *)&header[4];
 				p->fragment_proto = p->proto;
-				if (p->fragment == LATER)
+				if (p->fragment == LATER) {
+					*offset += 8;
 					return 0;
+				}
 			}
 			*offset += 8;
 		} else {
@@ -127,37 +144,70 @@ inlined int skip_extensions(struct __sk_buff *skb, struct packet *p, __u32 *offs
 	       p->proto != PROTO_AH && p->proto != PROTO_FRAGMENT;
 }
 
-/* Ports, TCP flags and ICMP type; a header cut short by the frame or the IP length leaves them 0. */
-inlined void read_transport(struct packet *p, const __u8 *l4, __u32 room)
+inlined __u32 ntoh32(const __u8 *at)
+{
+	return __builtin_bswap32(*(const __u32 *)at);
+}
+
+/* What the transport header says, of which `room` bytes are there; `size` is its length with all that follows. What is cut
+ * short by the frame or the IP length stays 0. */
+inlined void read_transport(struct packet *p, const __u8 *l4, __u32 room, __u32 size)
 {
 	if (has_ports(p->proto)) {
 		if (room < 4)
 			return;
 		p->src_port = l4[0] << 8 | l4[1];
 		p->dst_port = l4[2] << 8 | l4[3];
-		if (p->proto == PROTO_TCP && room >= 14) {
+		if (p->proto == PROTO_UDP) {
+			p->complete = 1;
+			p->payload = size > 8 ? size - 8 : 0;
+		} else if (p->proto == PROTO_TCP && room >= 14) {
+			__u32 header = (l4[12] >> 4) * 4;
+
 			p->tcp_flags = l4[13];
 			p->answers = (p->tcp_flags & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK);
+			p->payload = size > header ? size - header : 0;
+			if (room >= 16) {
+				p->complete = 1;
+				p->seq = ntoh32(l4 + 4);
+				p->ack = ntoh32(l4 + 8);
+				p->window = l4[14] << 8 | l4[15];
+			}
 		}
-	} else if (p->proto == PROTO_ICMP) {
-		p->answers = room >= 1 && l4[0] == 0;
-	} else if (p->proto == PROTO_ICMPV6) {
-		p->answers = room >= 1 && l4[0] == 129;
+	} else if (p->proto == PROTO_ICMP || p->proto == PROTO_ICMPV6) {
+		if (room < 1)
+			return;
+		p->answers = l4[0] == (p->proto == PROTO_ICMP ? 0 : 129); /* echo reply: RFC 792, RFC 4443 §4.2 */
+		if (room >= 8 && (p->answers || l4[0] == (p->proto == PROTO_ICMP ? 8 : 128))) {
+			p->complete = 1;
+			p->seq = ntoh32(l4 + 4);
+		}
 	}
 }
 
 /* The transport header copied to the stack: for offsets that are not bounded enough for direct access. */
 inlined void load_transport(struct __sk_buff *skb, struct packet *p, __u32 offset, __u32 end)
 {
-	__u8 l4[14] = {};
-	__u32 room = offset < end ? end - offset : 0;
+	__u8 l4[16] __attribute__((aligned(8))) = {};
+	__u32 size = offset < end ? end - offset : 0;
 
-	if (room >= 14 && load_bytes(skb, offset, l4, 14) == 0)
-		read_transport(p, l4, 14);
-	else if (room >= 4 && load_bytes(skb, offset, l4, 4) == 0)
-		read_transport(p, l4, 4);
-	else if (room >= 1 && load_bytes(skb, offset, l4, 1) == 0)
-		read_transport(p, l4, 1);
+	if (size >= 16 && load_bytes(skb, offset, l4, 16) == 0)
+		read_transport(p, l4, 16, size);
+	else if (size >= 14 && load_bytes(skb, offset, l4, 14) == 0)
+		read_transport(p, l4, 14, size);
+	else if (size >= 8 && load_bytes(skb, offset, l4, 8) == 0)
+		read_transport(p, l4, 8, size);
+	else if (size >= 4 && load_bytes(skb, offset, l4, 4) == 0)
+		read_transport(p, l4, 4, size);
+	else if (size >= 1 && load_bytes(skb, offset, l4, 1) == 0)
+		read_transport(p, l4, 1, size);
+}
+
+/* A later fragment of TCP or UDP is all payload. */
+inlined void all_payload(struct packet *p, __u32 size)
+{
+	if (p->fragment_proto == PROTO_TCP || p->fragment_proto == PROTO_UDP)
+		p->payload = size;
 }
 
 /* Fill `p`, which is zeroed, from the frame. Returns -1 on success, else the outcome: WEIR_NON_IP or WEIR_MALFORMED. */
@@ -165,6 +215,7 @@ inlined int parse(struct __sk_buff *skb, int raw_ip, struct packet *p)
 {
 	void *data = (void *)(long)skb->data, *data_end = (void *)(long)skb->data_end;
 	__u32 length = skb->len, offset = 0, end, l4;
+	__u32 network;
 	__u16 ethertype;
 
 	if (data + HEADERS > data_end && length > (__u32)(data_end - data)) {
@@ -193,6 +244,7 @@ inlined int parse(struct __sk_buff *skb, int raw_ip, struct packet *p)
 			offset += sizeof(*vlan);
 		}
 	}
+	network = offset;
 	if (ethertype == ETHERTYPE_IPV4) {
 		struct ipv4 *ip = data + offset;
 		__u32 header, total;
@@ -209,16 +261,16 @@ inlined int parse(struct __sk_buff *skb, int raw_ip, struct packet *p)
 		p->src[1] = mapped(ip->src);
 		p->dst[1] = mapped(ip->dst);
 		p->proto = ip->proto;
+		l4 = offset + header;
+		end = offset + total < length ? offset + total : length;
 		place = ntoh16(ip->fragment);
 		if (place & 0x3fff) {
 			p->fragment = place & 0x1fff ? LATER : FIRST;
 			p->fragment_id = ip->id;
 			p->fragment_proto = ip->proto;
 			if (p->fragment == LATER)
-				return -1;
+				all_payload(p, end - l4);
 		}
-		l4 = offset + header;
-		end = offset + total < length ? offset + total : length;
 	} else if (ethertype == ETHERTYPE_IPV6) {
 		struct ipv6 *ip = data + offset;
 
@@ -236,15 +288,21 @@ inlined int parse(struct __sk_buff *skb, int raw_ip, struct packet *p)
 		if (p->proto != PROTO_TCP && p->proto != PROTO_UDP) {
 			if (skip_extensions(skb, p, &l4, end))
 				load_transport(skb, p, l4, end);
-			return -1;
+			else if (p->fragment == LATER)
+				all_payload(p, end - l4);
+			goto sized;
 		}
 	} else {
 		return WEIR_NON_IP;
 	}
-	if (data + l4 + 14 <= data_end && l4 + 14 <= end)
-		read_transport(p, data + l4, 14);
-	else
-		load_transport(skb, p, l4, end);
+	if (p->fragment != LATER) {
+		if (data + l4 + 16 <= data_end && l4 + 16 <= end)
+			read_transport(p, data + l4, 16, end - l4);
+		else
+			load_transport(skb, p, l4, end);
+	}
+sized:
+	p->headers = (__u64)(length - (end - network)) << 32 | (end - network - p->payload);
 	return -1;
 }
 

@@ -43,13 +43,4 @@ static __u64 (*const jiffies64)(void) = (void *)118; /* Linux 5.5 */
 /* Keeps the compiler from seeing through a value, and so from turning arithmetic back into branches. */
 #define opaque(x) __asm__ volatile("" : "+r"(x))
 
-/* Zero, of which the verifier knows nothing. Added to what came out of many branches (a constant or a range in each) it leaves
- * one state to walk the rest of the program with, instead of one for each branch. */
-inlined __u64 unknown_zero(struct __sk_buff *skb)
-{
-	__u64 zero = once(skb->len) ^ once(skb->len);
-
-	return zero | zero << 32;
-}
-
 #endif

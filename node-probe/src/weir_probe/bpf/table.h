@@ -164,12 +164,14 @@ inlined __u64 survey(struct bucket *bucket, __u64 hash, const struct flow *flow,
 	return empty;
 }
 
-/* Claim a slot for a flow that find() did not find. On success `*result` is a slot in state BUSY, ours to fill and publish.
+/* Claim a slot for a flow that find() did not find. On success `*result` is a slot in state BUSY, ours to fill and publish,
+ * `*index` its number.
  * Returns -1, or the outcome TABLE_FULL, or WEIR_OUTCOMES: it may be in the table now, find it again. */
-inlined int claim(__u64 hash, const struct flow *flow, struct weir_slot **result)
+inlined int claim(__u64 hash, const struct flow *flow, struct weir_slot **result, __u32 *index)
 {
 	struct bucket *a = first_bucket(hash), *b = second_bucket(hash);
 	__u64 busy = 0, empty_a, empty_b, empty, word;
+	__u32 number = hash;
 	struct weir_slot *slot;
 
 	if (!a || !b)
@@ -184,6 +186,7 @@ inlined int claim(__u64 hash, const struct flow *flow, struct weir_slot **result
 	if (COUNT_OF(empty_a) < WEIR_WAYS / 2 && COUNT_OF(empty_b) > COUNT_OF(empty_a)) {
 		a = b;
 		empty = empty_b;
+		number = hash >> 32;
 	}
 	if (!empty)
 		return WEIR_TABLE_FULL;
@@ -193,6 +196,7 @@ inlined int claim(__u64 hash, const struct flow *flow, struct weir_slot **result
 	    !__sync_bool_compare_and_swap(word_of(slot), word, flow->key | (__u64)WEIR_BUSY << STATE_SHIFT))
 		return WEIR_OUTCOMES;
 	*result = slot;
+	*index = (number & constants.bucket_mask) * WEIR_WAYS + (((hash >> 61) + LOWEST_OF(empty)) & (WEIR_WAYS - 1));
 	return -1;
 }
 

@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from weir_probe.capture.model import (
     MAX_INTERFACES,
+    NO_PEERS,
     Capture,
     CaptureError,
     Clock,
@@ -32,13 +33,17 @@ from weir_probe.capture.model import (
     InterfaceTableFull,
     NetNs,
     Overhead,
+    Prefix,
     Selected,
     Settings,
 )
+from weir_probe.capture.tables import create_memory, map_shared
 from weir_probe.capture.tc import in_netns
 from weir_probe.capture.tpacket import walk_block
 from weir_probe.streams.engine import FlowEngine
-from weir_probe.streams.layout import EXPORTED, IFACE, SLOT
+from weir_probe.streams.layout import EXPORTED, IFACE, RING, SAMPLE, SLOT
+from weir_probe.streams.measures import MEASURED
+from weir_probe.streams.samples import SAMPLES, Samples
 from weir_probe.streams.table import FlowTable
 
 POLL_S: Final = 0.01
@@ -130,8 +135,15 @@ def _cut_frames(sock: socket.socket) -> None:
     sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("@HP", 1, ctypes.addressof(code)))
 
 
-def _shared(fd: int, dtype: np.dtype[Any], count: int) -> npt.NDArray[Any]:
-    return np.frombuffer(mmap.mmap(fd, count * dtype.itemsize), dtype, count)
+def _memory(slots: int) -> dict[str, tuple[np.dtype[Any], int]]:
+    """What a probe that takes over goes on with."""
+    return {
+        "slots": (SLOT, slots),
+        "exported": (EXPORTED, slots),
+        "measured": (MEASURED, slots),
+        "samples": (SAMPLE, SAMPLES),
+        "ring": (RING, 1),
+    }
 
 
 @dataclass
@@ -150,10 +162,11 @@ class AfPacketCapture(Capture):
         self._memory = dict(memory)
         self._seed = seed
         self._ring_bytes = settings.ring_bytes
-        self.slots = _shared(memory["slots"], SLOT, slots)
-        self.exported = _shared(memory["exported"], EXPORTED, slots)
+        shared = {name: map_shared(memory[name], *shape) for name, shape in _memory(slots).items()}
+        self.slots, self.exported, self.measured = shared["slots"], shared["exported"], shared["measured"]
+        self._samples = Samples(shared["samples"], shared["ring"])
         self._ifaces = np.zeros(MAX_INTERFACES, IFACE)
-        self._engine = FlowEngine(FlowTable(self.slots, seed=seed), self._ifaces)
+        self._engine = FlowEngine(FlowTable(self.slots, samples=self._samples, seed=seed), self._ifaces)
         self._rows: dict[tuple[int, int], int] = {}
         self._taps: dict[tuple[int, int], _Tap] = {}
         self._dropped = 0
@@ -169,9 +182,8 @@ class AfPacketCapture(Capture):
         try:
             socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0).close()
             memory = {}
-            for name, size in (("slots", SLOT.itemsize), ("exported", EXPORTED.itemsize)):
-                memory[name] = os.memfd_create(f"weir-{name}")
-                os.ftruncate(memory[name], size * settings.slots)
+            for name, shape in _memory(settings.slots).items():
+                memory[name] = create_memory(name, *shape)
         except OSError as error:
             needs = ": needs CAP_NET_RAW" if isinstance(error, PermissionError) else ""
             raise CaptureError(f"packet socket: {error}{needs}") from None
@@ -182,7 +194,7 @@ class AfPacketCapture(Capture):
     @classmethod
     def adopt(cls, fds: Mapping[str, int], state: Mapping[str, Any], settings: Settings) -> "AfPacketCapture":
         """Take over the rings and the table of a probe that is gone. A block that it was walking is walked again."""
-        memory = {name: fds[f"memory:{name}"] for name in ("slots", "exported")}
+        memory = {name: fds[f"memory:{name}"] for name in _memory(0)}
         capture = cls(memory, state["slots"], state["seed"], settings)
         for held in state["taps"]:
             at = held["interface"]
@@ -253,12 +265,19 @@ class AfPacketCapture(Capture):
             self._dropped += tap.ring.dropped()
             tap.ring.sock.close()
 
-    def program(self, selected: Sequence[Selected], ports: Mapping[tuple[int, int], int], generation: int) -> None:
+    def program(
+        self,
+        selected: Sequence[Selected],
+        ports: Mapping[tuple[int, int], int],
+        generation: int,
+        peers: Mapping[Prefix, int] = NO_PEERS,
+    ) -> None:
         self._check()
         with self._lock:
             self._engine.port_masks.clear()
             for (protocol, port), mask in ports.items():
                 self._engine.port_masks.set(protocol, port, mask)
+            self._engine.peer_masks.replace(peers)
             wanted = {entry.interface.key for entry in selected}
             for key, row in list(self._rows.items()):
                 if key not in wanted:
@@ -270,7 +289,7 @@ class AfPacketCapture(Capture):
             for entry in selected:
                 row = self._ifaces[self._row(entry.interface)]
                 row["opened_in"], row["opened_out"] = entry.opened_in, entry.opened_out
-                row["by_port"], row["generation"] = entry.by_port, generation
+                row["by_port"], row["by_peer"], row["generation"] = entry.by_port, entry.by_peer, generation
 
     def hooks(self) -> list[Hook]:
         return [Hook(tap.interface, "both", "af_packet", 0) for tap in self._taps.values() if tap.ring.is_bound()]
@@ -289,6 +308,14 @@ class AfPacketCapture(Capture):
         with self._lock:
             self._dropped += sum(tap.ring.dropped() for tap in self._taps.values())
             return {"ring_full": self._dropped}
+
+    def samples(self) -> npt.NDArray[Any]:
+        self._check()
+        with self._lock:
+            return self._samples.take()
+
+    def unmeasured(self) -> dict[str, int]:
+        return {"samples_full": self._samples.lost}
 
     def flush_fragments(self, older_than_s: float) -> int:
         with self._lock:
@@ -335,4 +362,5 @@ class AfPacketCapture(Capture):
             os.close(fd)
         self._memory.clear()
         self.slots, self.exported = np.zeros(0, SLOT), np.zeros(0, EXPORTED)
+        self.measured, self._samples = np.zeros(0, MEASURED), Samples()
         self._engine = FlowEngine(FlowTable(np.zeros(8, SLOT)), np.zeros(1, IFACE))

@@ -50,11 +50,11 @@ def load(maps: Mapping[str, int], constants: Constants, programs: Sequence[str])
 
 def _flags(maps: Mapping[str, int], constants: Constants) -> list[str]:
     keys = ",".join(f"{key:#x}" for key in constants.hash_key)
-    values = f"{constants.fragment_ticks}ull,{constants.netns}u,{constants.bucket_mask}u,{{{keys}}}"
+    values = ",".join(f"{number}ull" for number in constants.numbers)
     return [
         "-DWEIR_BCC",
         f"-I{SOURCE.parent}",
-        f"-DWEIR_CONSTANTS={values}",
+        f"-DWEIR_CONSTANTS={values},{{{keys}}}",
         *(f"-DWEIR_FD_{name}={fd}" for name, fd in maps.items()),
     ]
 

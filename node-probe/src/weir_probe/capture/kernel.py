@@ -15,6 +15,7 @@ import numpy.typing as npt
 from weir_probe.capture import syscall, tc
 from weir_probe.capture.model import (
     HOST,
+    NO_PEERS,
     Capture,
     CaptureError,
     Clock,
@@ -25,6 +26,7 @@ from weir_probe.capture.model import (
     Loader,
     NetNs,
     Overhead,
+    Prefix,
     Refusal,
     Rung,
     Selected,
@@ -32,6 +34,7 @@ from weir_probe.capture.model import (
 )
 from weir_probe.capture.tables import Tables
 from weir_probe.streams.layout import WAYS
+from weir_probe.streams.samples import SAMPLES
 
 HOOKS: Final = ("weir_ingress", "weir_egress")
 TOOLS: Final = ("weir_clocks", "weir_orphan")
@@ -55,6 +58,7 @@ class KernelCapture(Capture):
         self.refused: tuple[Refusal, ...] = ()
         self.slots = tables.slots
         self.exported = tables.exported
+        self.measured = tables.measured
         self._loader = loader
         self._tables = tables
         self._hash_key = hash_key
@@ -105,6 +109,8 @@ class KernelCapture(Capture):
         constants = Constants(
             fragment_ticks=self._settings.fragment_timeout_s * 1_000_000_000 // self._ns_per_tick,
             netns=netns,
+            stamped=self._settings.stamped,
+            sample_mask=SAMPLES - 1,
             bucket_mask=len(self.slots) // WAYS - 1,
             hash_key=self._hash_key,
         )
@@ -139,8 +145,14 @@ class KernelCapture(Capture):
             for name in HOOKS:
                 os.close(self._programs.pop((netns, name)))
 
-    def program(self, selected: Sequence[Selected], ports: Mapping[tuple[int, int], int], generation: int) -> None:
-        self._tables.select(selected, ports, generation)
+    def program(
+        self,
+        selected: Sequence[Selected],
+        ports: Mapping[tuple[int, int], int],
+        generation: int,
+        peers: Mapping[Prefix, int] = NO_PEERS,
+    ) -> None:
+        self._tables.select(selected, ports, generation, peers)
 
     def hooks(self) -> list[Hook]:
         return [
@@ -160,6 +172,12 @@ class KernelCapture(Capture):
     def losses(self) -> dict[str, int]:
         return {}
 
+    def samples(self) -> npt.NDArray[Any]:
+        return self._tables.samples.take()
+
+    def unmeasured(self) -> dict[str, int]:
+        return {"samples_full": self._tables.samples.lost, "contended": self._tables.samples.unmeasured}
+
     def flush_fragments(self, older_than_s: float) -> int:
         oldest = self.clock().ticks - int(older_than_s * 1e9) // self._ns_per_tick
         flushed = 0
@@ -172,6 +190,7 @@ class KernelCapture(Capture):
                 continue
             place = self._tables.place_of_id(int(waiting["iface"][0]))
             record = bytes(14) + place.to_bytes(2, "little") + key + word.to_bytes(8, "little")
+            record += waiting["headers"].tobytes()
             record += int(waiting["leaves"][0]).to_bytes(4, "little") + bytes(4)
             syscall.test_run(self._programs[0, "weir_orphan"], record)
             flushed += 1
@@ -228,6 +247,7 @@ class KernelCapture(Capture):
         self._programs.clear()
         self._tables.close()
         self.slots, self.exported = self._tables.slots, self._tables.exported
+        self.measured = self._tables.measured
 
 
 def _create_tables(slots: int) -> Tables:

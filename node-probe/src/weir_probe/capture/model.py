@@ -4,6 +4,7 @@ import struct
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -16,6 +17,11 @@ HookKind = Literal["tcx", "clsact", "af_packet"]
 #: Size of the kernel's interface table.
 MAX_INTERFACES = 4096
 DEFAULT_SLOTS = 262_144
+#: Prefixes of peers that the kernel's trie takes.
+MAX_PREFIXES = 65_536
+#: A range of addresses: 16 bytes in network order, IPv4 v4-mapped, and how many bits of them count.
+Prefix = tuple[bytes, int]
+NO_PEERS: Mapping[Prefix, int] = MappingProxyType({})
 
 
 class CaptureError(Exception):
@@ -67,6 +73,7 @@ class Selected:
     opened_in: int  # take flows opened by peers
     opened_out: int  # take flows opened by the workload
     by_port: int = 0  # of these, the ones that only take flows whose server port `ports` names
+    by_peer: int = 0  # of these, the ones that only take flows whose other end `peers` names
 
 
 @dataclass(frozen=True)
@@ -110,12 +117,13 @@ class Overhead:
 
 @dataclass(frozen=True)
 class Settings:
-    """How to open a capture. `slots` is the size of the flow table: a power of two, 128 bytes each."""
+    """How to open a capture. `slots` is the size of the flow table: a power of two, 256 bytes each."""
 
     rung: Rung | None = None  # force one; None: the first that works
     slots: int = DEFAULT_SLOTS
     ring_bytes: int = 64 << 20  # AF_PACKET: memory of all rings together
     fragment_timeout_s: int = 30
+    stamped: bool = False  # tests: BPF_PROG_TEST_RUN gives the time of each packet
 
     def __post_init__(self) -> None:
         if self.slots < 8 or self.slots & (self.slots - 1):
@@ -132,6 +140,8 @@ class Capture(ABC):
     and the head word of a slot that was RETIRED for a tick to 0."""
     exported: npt.NDArray[Any]
     """layout.EXPORTED, flat, one for each slot; written by user space only."""
+    measured: npt.NDArray[Any]
+    """measures.MEASURED, the same; filled from `samples` by whoever reads the table."""
 
     @abstractmethod
     def attach(self, iface: Interface) -> None:
@@ -143,9 +153,16 @@ class Capture(ABC):
         see `streams.tick.Ticker.retire_interface`."""
 
     @abstractmethod
-    def program(self, selected: Sequence[Selected], ports: Mapping[tuple[int, int], int], generation: int) -> None:
-        """Select. `ports` maps (protocol, server port) to observations. `generation` differs from the last one wherever
-        any mask changed: flows are selected anew when their next packet comes."""
+    def program(
+        self,
+        selected: Sequence[Selected],
+        ports: Mapping[tuple[int, int], int],
+        generation: int,
+        peers: Mapping[Prefix, int] = NO_PEERS,
+    ) -> None:
+        """Select. `ports` maps (protocol, server port) to observations, `peers` ranges of addresses, of which the
+        longest that matches decides. `generation` differs from the last one wherever any mask changed: flows are
+        selected anew when their next packet comes."""
 
     @abstractmethod
     def hooks(self) -> list[Hook]:
@@ -162,6 +179,15 @@ class Capture(ABC):
     @abstractmethod
     def losses(self) -> dict[str, int]:
         """Packets lost before they could be parsed, by reason, since the capture began (no byte count is known)."""
+
+    @abstractmethod
+    def samples(self) -> npt.NDArray[Any]:
+        """layout.SAMPLE: what packets told since the last call, in its order; for `streams.measures.Measures.apply`."""
+
+    @abstractmethod
+    def unmeasured(self) -> dict[str, int]:
+        """What was counted but not measured, by reason, since the capture began: samples that found no room
+        (`samples_full`), packets that met another CPU in their flow (`contended`)."""
 
     @abstractmethod
     def flush_fragments(self, older_than_s: float) -> int:
@@ -198,11 +224,18 @@ class Constants:
 
     fragment_ticks: int
     netns: int
+    stamped: bool
+    sample_mask: int
     bucket_mask: int
     hash_key: tuple[int, ...]
 
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """All but the key, in the order of the structure."""
+        return self.fragment_ticks, self.netns, int(self.stamped), self.sample_mask, self.bucket_mask
+
     def pack(self) -> bytes:
-        return struct.pack("=QII10I", self.fragment_ticks, self.netns, self.bucket_mask, *self.hash_key)
+        return struct.pack("=QIIII10I", *self.numbers, *self.hash_key)
 
 
 class Loader(Protocol):

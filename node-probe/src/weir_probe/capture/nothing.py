@@ -2,12 +2,14 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from weir_probe.capture.model import Capture, Clock, Hook, Interface, Overhead, Selected, Settings
-from weir_probe.streams.layout import EXPORTED, OUTCOMES, SLOT
+from weir_probe.capture.model import NO_PEERS, Capture, Clock, Hook, Interface, Overhead, Prefix, Selected, Settings
+from weir_probe.streams.layout import EXPORTED, OUTCOMES, SAMPLE, SLOT
+from weir_probe.streams.measures import MEASURED
 
 
 class NoCapture(Capture):
@@ -18,6 +20,7 @@ class NoCapture(Capture):
         self.refused = ()
         self.slots = np.zeros(8, SLOT)
         self.exported = np.zeros(8, EXPORTED)
+        self.measured = np.zeros(8, MEASURED)
 
     def attach(self, iface: Interface) -> None:
         pass
@@ -25,7 +28,13 @@ class NoCapture(Capture):
     def detach(self, iface: Interface) -> None:
         pass
 
-    def program(self, selected: Sequence[Selected], ports: Mapping[tuple[int, int], int], generation: int) -> None:
+    def program(
+        self,
+        selected: Sequence[Selected],
+        ports: Mapping[tuple[int, int], int],
+        generation: int,
+        peers: Mapping[Prefix, int] = NO_PEERS,
+    ) -> None:
         pass
 
     def hooks(self) -> list[Hook]:
@@ -39,6 +48,12 @@ class NoCapture(Capture):
         return np.zeros((len(OUTCOMES), 2), np.uint64)
 
     def losses(self) -> dict[str, int]:
+        return {}
+
+    def samples(self) -> npt.NDArray[Any]:
+        return np.zeros(0, SAMPLE)
+
+    def unmeasured(self) -> dict[str, int]:
         return {}
 
     def flush_fragments(self, older_than_s: float) -> int:  # noqa: ARG002

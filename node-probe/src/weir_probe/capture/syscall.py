@@ -16,6 +16,7 @@ MAP_HASH: Final = 1
 MAP_ARRAY: Final = 2
 MAP_PERCPU_ARRAY: Final = 6
 MAP_LRU_HASH: Final = 9
+MAP_LPM_TRIE: Final = 11
 F_NO_PREALLOC: Final = 1 << 0
 F_MMAPABLE: Final = 1 << 10
 F_BEFORE: Final = 1 << 3  # attach before those that are there (Linux 6.6)
@@ -116,11 +117,15 @@ class TestRun(NamedTuple):
     duration_ns: int
 
 
-def test_run(prog_fd: int, frame: bytes, repeat: int = 1, ifindex: int = 0) -> TestRun:
-    """Run a tc program on a frame, without sending it. `ifindex`: what it sees as skb->ifindex (default: loopback)."""
+def test_run(  # noqa: PLR0917
+    prog_fd: int, frame: bytes, repeat: int = 1, ifindex: int = 0, ts_ns: int = 0, segments: int = 0
+) -> TestRun:
+    """Run a tc program on a frame, without sending it. What it sees of struct __sk_buff: `ifindex` (default: loopback),
+    `ts_ns` as tstamp, `segments` as gso_segs."""
     data = ctypes.create_string_buffer(frame, len(frame))
-    context = ctypes.create_string_buffer(192)  # struct __sk_buff
+    context = ctypes.create_string_buffer(192)
     struct.pack_into("=I", context, 40, ifindex)
+    struct.pack_into("=QII", context, 152, ts_ns, 0, segments)
     attr = struct.pack(
         "=IIIIQQIIIIQQ",
         *(prog_fd, 0, len(frame), 0, _address(data), 0, repeat, 0),

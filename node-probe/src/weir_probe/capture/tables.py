@@ -9,17 +9,29 @@ import numpy as np
 import numpy.typing as npt
 
 from weir_probe.capture import syscall
-from weir_probe.capture.model import MAX_INTERFACES, CaptureError, InterfaceTableFull, Selected
-from weir_probe.streams.layout import EXPORTED, IFACE, OUTCOMES, SLOT, WAYS
+from weir_probe.capture.model import (
+    MAX_INTERFACES,
+    MAX_PREFIXES,
+    NO_PEERS,
+    CaptureError,
+    InterfaceTableFull,
+    Prefix,
+    Selected,
+)
+from weir_probe.streams.layout import EXPORTED, IFACE, OUTCOMES, RING, SAMPLE, SLOT, WAYS
+from weir_probe.streams.measures import MEASURED
+from weir_probe.streams.samples import SAMPLES, Samples
 
 FRAGMENTS: Final = 65_536
 MAX_PORTS: Final = 65_536
 PORT_KEY: Final = np.dtype([("port", "<u2"), ("proto", "u1"), ("pad", "u1")])
+PEER_KEY: Final = np.dtype([("length", "<u4"), ("addr", "u1", (16,))])
 FRAGMENT_KEY: Final = np.dtype([("src", "<u8", (2,)), ("dst", "<u8", (2,)), ("id", "<u4"), ("proto", "<u4")])
 FRAGMENT: Final = np.dtype(
     [
         ("pending", "<u8"),
         ("last", "<u8"),
+        ("headers", "<u8"),
         ("leaves", "<u2"),
         ("dst_port", "<u2"),
         ("iface", "<u2"),
@@ -29,8 +41,11 @@ FRAGMENT: Final = np.dtype(
 )
 CLOCK: Final = np.dtype([("ticks", "<u8"), ("monotonic_ns", "<u8")])
 TALLY_BYTES: Final = 16
+WORK_BYTES: Final = 136  # struct work of flow.bpf.c
 
 _PROBES: Final = 4
+#: What user space alone keeps of each slot.
+_OWN: Final = {"exported": EXPORTED, "measured": MEASURED}
 _MIX: Final = 0x9E3779B1
 
 
@@ -78,9 +93,22 @@ def arrange(
     return place_of, homeless
 
 
-def _map_shared(fd: int, dtype: np.dtype[Any], count: int) -> npt.NDArray[Any]:
+def create_memory(name: str, dtype: np.dtype[Any], count: int) -> int:
+    """Memory that another process can take over; only what is written takes room. Raises OSError."""
+    fd = os.memfd_create(f"weir-{name}")
+    os.ftruncate(fd, count * dtype.itemsize)
+    return fd
+
+
+def map_shared(fd: int, dtype: np.dtype[Any], count: int) -> npt.NDArray[Any]:
+    """An array over a memory-mapped map, or over memory of `create_memory`."""
     memory = mmap.mmap(fd, count * dtype.itemsize, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
     return np.frombuffer(memory, dtype, count)
+
+
+def _peer_key(prefix: Prefix) -> bytes:
+    """struct weir_peer_key."""
+    return prefix[1].to_bytes(4, "little") + prefix[0]
 
 
 class Tables:
@@ -89,10 +117,13 @@ class Tables:
     def __init__(self, fds: Mapping[str, int], slots: int) -> None:
         """Over existing maps, whose descriptors are taken over."""
         self.fds = dict(fds)
-        self.slots = _map_shared(fds["flows"], SLOT, slots)
-        self.exported = _map_shared(fds["exported"], EXPORTED, slots)
-        self.ifaces = _map_shared(fds["ifaces"], IFACE, MAX_INTERFACES)
-        self._clock = _map_shared(fds["clocks"], CLOCK, 1)
+        self.slots = map_shared(fds["flows"], SLOT, slots)
+        self.exported = map_shared(fds["exported"], EXPORTED, slots)
+        self.measured = map_shared(fds["measured"], MEASURED, slots)
+        self.samples = Samples(map_shared(fds["samples"], SAMPLE, SAMPLES), map_shared(fds["ring"], RING, 1))
+        self.ifaces = map_shared(fds["ifaces"], IFACE, MAX_INTERFACES)
+        self._clock = map_shared(fds["clocks"], CLOCK, 1)
+        self._peers: dict[Prefix, int] | None = None  # what `peers` holds; None: not read yet
 
     @classmethod
     def create(cls, slots: int) -> "Tables":
@@ -101,18 +132,23 @@ class Tables:
         fragment = (FRAGMENT_KEY.itemsize, FRAGMENT.itemsize)
         wanted = {
             "flows": (array, (4, WAYS * SLOT.itemsize), slots // WAYS, shared),
-            "exported": (array, (4, EXPORTED.itemsize), slots, shared),
+            "samples": (array, (4, SAMPLE.itemsize), SAMPLES, shared),
+            "ring": (array, (4, RING.itemsize), 1, shared),
             "ifaces": (array, (4, IFACE.itemsize), MAX_INTERFACES, shared),
             "clocks": (array, (4, CLOCK.itemsize), 1, shared),
             "ports": (syscall.MAP_HASH, (PORT_KEY.itemsize, 8), MAX_PORTS, syscall.F_NO_PREALLOC),
+            "peers": (syscall.MAP_LPM_TRIE, (PEER_KEY.itemsize, 8), MAX_PREFIXES, syscall.F_NO_PREALLOC),
             "fragments": (syscall.MAP_LRU_HASH, fragment, FRAGMENTS, 0),
             "pending": (syscall.MAP_HASH, fragment, FRAGMENTS, syscall.F_NO_PREALLOC),
+            "works": (syscall.MAP_PERCPU_ARRAY, (4, WORK_BYTES), 1, 0),
             "outcomes": (syscall.MAP_PERCPU_ARRAY, (4, TALLY_BYTES), len(OUTCOMES), 0),
         }
         fds: dict[str, int] = {}
         try:
             for name, shape in wanted.items():
                 fds[name] = syscall.map_create(name, *shape)
+            for name, dtype in _OWN.items():
+                fds[name] = create_memory(name, dtype, slots)
             return cls(fds, slots)
         except OSError:
             for fd in fds.values():
@@ -121,12 +157,19 @@ class Tables:
 
     def program_maps(self) -> dict[str, int]:
         """The maps that flow.bpf.c names."""
-        return {name: fd for name, fd in self.fds.items() if name != "exported"}
+        return {name: fd for name, fd in self.fds.items() if name not in _OWN}
 
-    def select(self, selected: Sequence[Selected], ports: Mapping[tuple[int, int], int], generation: int) -> None:
-        """Write the plan while packets come: ports first, and of each interface the generation last, so that whatever
-        was selected from a mixture is selected anew by the next packet."""
+    def select(
+        self,
+        selected: Sequence[Selected],
+        ports: Mapping[tuple[int, int], int],
+        generation: int,
+        peers: Mapping[Prefix, int] = NO_PEERS,
+    ) -> None:
+        """Write the plan while packets come: ports and peers first, and of each interface the generation last, so that
+        whatever was selected from a mixture is selected anew by the next packet."""
         self._write_ports(ports)
+        self._write_peers(peers)
         held = {int(at): (int(self.ifaces[at]["netns"]), int(self.ifaces[at]["ifindex"])) for at in self._used()}
         place_of, homeless = arrange(held, [entry.interface.key for entry in selected])
         for entry in selected:
@@ -152,6 +195,7 @@ class Tables:
             ("opened_in", entry.opened_in),
             ("opened_out", entry.opened_out),
             ("by_port", entry.by_port),
+            ("by_peer", entry.by_peer),
             ("netns", interface.netns.number),
             ("id", interface.id),
             ("pod_side", interface.pod_side),
@@ -175,6 +219,25 @@ class Tables:
         for key in syscall.map_keys(fd, PORT_KEY.itemsize, 2 * MAX_PORTS):
             if key not in wanted:
                 syscall.map_delete(fd, key)
+
+    def _write_peers(self, peers: Mapping[Prefix, int]) -> None:
+        """Only what differs from what is there: it may be tens of thousands, and change every second."""
+        if len(peers) > MAX_PREFIXES:
+            raise CaptureError(f"the plan names {len(peers)} ranges of peers; the kernel's map takes {MAX_PREFIXES}")
+        fd = self.fds["peers"]
+        if self._peers is None:  # of the process before
+            self._peers = {}
+            for key in syscall.map_keys(fd, PEER_KEY.itemsize, 2 * MAX_PREFIXES):
+                value = syscall.map_lookup(fd, key, 8) or bytes(8)
+                self._peers[key[4:], int.from_bytes(key[:4], "little")] = int.from_bytes(value, "little")
+        held = self._peers
+        for gone in held.keys() - peers.keys():  # first: the others may need the room
+            syscall.map_delete(fd, _peer_key(gone))
+            del held[gone]
+        for prefix, mask in peers.items():
+            if held.get(prefix) != mask:
+                syscall.map_update(fd, _peer_key(prefix), mask.to_bytes(8, "little"))
+                held[prefix] = mask
 
     def place_of_id(self, iface_id: int) -> int:
         """Where the interface with that id is in the table; MAX_INTERFACES: nowhere."""
@@ -210,4 +273,5 @@ class Tables:
             os.close(fd)
         self.fds.clear()
         self.slots, self.exported = np.zeros(0, SLOT), np.zeros(0, EXPORTED)
+        self.measured, self.samples = np.zeros(0, MEASURED), Samples()
         self.ifaces, self._clock = np.zeros(0, IFACE), np.zeros(0, CLOCK)

@@ -20,8 +20,9 @@ FIELD_MANAGER: Final = "weir-probe"
 _JSON: Final = "application/json"
 _CONNECT_S: Final = 5.0
 _REQUEST_S: Final = 5.0
-#: Bookmarks come about once a minute: a stream that is silent for longer is dead.
-_SILENCE_S: Final = 75.0
+#: Longer than the server lets a stream last. Nothing need be sent on a quiet one (bookmarks need etcd's progress
+#: notifications, which come every ten minutes by default); the client's TCP keep-alive finds a peer that is gone.
+_SILENCE_S: Final = 330.0
 #: etcd takes objects of up to 1.5 MiB; in a stream that is no watch, no line may end.
 _MAX_LINE_BYTES: Final = 8 << 20
 

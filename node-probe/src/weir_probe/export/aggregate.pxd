@@ -1,13 +1,22 @@
 cimport cython
 from weir_probe.export.peers cimport Peers
 from weir_probe.export.series cimport SeriesTable
+from weir_probe.streams.tick cimport Ticker
+
+from weir_probe.streams.performance cimport close_type
 
 cdef unsigned long long BYTES
+cdef unsigned int _INDEX, _UNKNOWN
+cdef Py_ssize_t _COUNTERS, _BY_WAY, _TIMES
+cdef unsigned char _LIVE
 
 cdef class Aggregator:
     cdef readonly SeriesTable series
     cdef public Peers peers
     cdef public unsigned long long with_metrics
+    cdef public bint patient
+    cdef readonly Py_ssize_t waiting
+    cdef Ticker ticker
     cdef readonly object behind
     cdef readonly object totals
     cdef readonly object stored
@@ -29,21 +38,40 @@ cdef class Aggregator:
     cdef unsigned int[:] row_slot
     cdef unsigned int[:] row_event
     cdef unsigned long long[:, :] row_delta
+    cdef unsigned long long[:, :] row_counters
+    cdef unsigned char[:] state, opening, reset
+    cdef unsigned int[:] left_in
+    cdef readonly object later
+    cdef unsigned char[:, :] tcp_flags
+    cdef unsigned long long mask, peer_mask
+    cdef unsigned int role, protocol, local, other, behind_peer
 
     @cython.locals(row=cython.Py_ssize_t, i=cython.Py_ssize_t, mask=cython.ulonglong, peer_mask=cython.ulonglong,
                    a=cython.ulonglong, b=cython.ulonglong, opened=cython.bint, live=cython.bint, side=cython.uint,
-                   protocol=cython.uint, role=cython.uint, local=cython.uint, other=cython.uint, iface=cython.ushort,
-                   peer_iface=cython.ushort)
+                   iface=cython.ushort, peer_iface=cython.ushort, event=cython.uint, close=cython.int,
+                   opener=cython.uint, counted=cython.Py_ssize_t)
     cpdef void consume(self, Py_ssize_t count)
 
-    @cython.locals(bit=cython.uint)
-    cdef void _spread(self, unsigned long long mask, unsigned int role, unsigned int protocol, unsigned int local,
-                      unsigned int peer, unsigned long long sent, unsigned long long received, bint opened, bint live)
+    @cython.locals(slot="unsigned int[:]", kind="unsigned char[:]", ns="unsigned long long[:]", at=cython.Py_ssize_t,
+                   i=cython.Py_ssize_t, waits="unsigned char[:]")
+    cpdef void consume_times(self, samples) except *
+
+    @cython.locals(side=cython.uint, iface=cython.ushort, peer_iface=cython.ushort)
+    cdef bint _resolve(self, Py_ssize_t i, unsigned int other) except -1
+
+    @cython.locals(bit=cython.uint, at=cython.Py_ssize_t, which=cython.Py_ssize_t, mine=cython.Py_ssize_t)
+    cdef void _spread(self, unsigned long long mask, unsigned int role, unsigned int local, unsigned int peer,
+                      unsigned long long sent, unsigned long long received, bint opened, bint live, Py_ssize_t row,
+                      int close)
+
+    @cython.locals(bit=cython.uint, at=cython.Py_ssize_t)
+    cdef void _time(self, unsigned long long mask, unsigned int role, unsigned int local, unsigned int peer,
+                    unsigned int what, unsigned long long took_ns)
 
     @cython.locals(bit=cython.uint)
     cdef void _total(self, unsigned long long mask, unsigned long long a, unsigned long long b, bint opened, bint live)
 
-    @cython.locals(known=cython.ulonglong, asked=cython.ulonglong, found=cython.uint)
-    cdef unsigned int _peer(self, Py_ssize_t i, unsigned int side)
+    @cython.locals(first=cython.ulonglong, second=cython.ulonglong, memory=cython.ulonglong, value=cython.uint)
+    cdef unsigned int _peer(self, Py_ssize_t i, unsigned int side, bint new) except? 0
 
 cdef unsigned int _protocol(unsigned char proto) noexcept

@@ -5,14 +5,22 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from weir_probe.export.peers import Peers
+from weir_probe.export.peers import INDEX, UNKNOWN, Peers
 from weir_probe.export.series import SeriesTable
+from weir_probe.streams.layout import COUNTERS, LIVE, SAMPLE, TIMES
+from weir_probe.streams.performance import close_type
+from weir_probe.streams.samples import SAMPLES
 from weir_probe.streams.tick import Ticker
 
 #: Of one observation on this node since it began: `packets` and `bytes` are (from the workload, to it); a flow between
 #: two observed workloads counts once.
 TOTAL: Final = np.dtype([("packets", "<u8", (2,)), ("bytes", "<u8", (2,)), ("opened", "<u8"), ("live", "<u8")])
 BYTES = (1 << 40) - 1
+_INDEX, _UNKNOWN = INDEX, UNKNOWN
+_COUNTERS = len(COUNTERS)
+_BY_WAY = 10  # of them, the first
+_TIMES = len(TIMES)
+_LIVE = LIVE
 
 
 def _protocol(proto: int) -> int:
@@ -29,12 +37,18 @@ def _protocol(proto: int) -> int:
 
 
 class Aggregator:
-    """Consumes a Ticker's rows. `behind[iface id]` is the identity of the workload behind an interface."""
+    """Consumes a Ticker's rows. `behind[iface id]` is the identity of the workload behind an interface.
+
+    A flow whose peer is being asked for is left for the next tick, with all that it counted (`Ticker.postpone`).
+    """
 
     def __init__(self, slots: npt.NDArray[Any], exported: npt.NDArray[Any], ticker: Ticker, peers: Peers) -> None:
         self.series = SeriesTable()
         self.peers = peers
         self.with_metrics = 0  # observations that ask for series
+        self.patient = True  # False: count now by what is known now
+        self.waiting = 0  # flows that were left in the last tick
+        self.ticker = ticker
         self.behind = np.zeros(65536, np.uint32)
         self.totals = np.zeros(64, TOTAL)
         self.stored = np.zeros(2, np.uint64)  # packets, bytes of all flows since this process began
@@ -56,64 +70,144 @@ class Aggregator:
         self.row_slot = ticker.rows["slot"].data
         self.row_event = ticker.rows["event"].data
         self.row_delta = ticker.rows["delta"].data
+        self.row_counters = ticker.rows["counters"].data
+        self.left_in = np.zeros(len(slots), np.uint32).data  # the tick in which a flow was last left
+        self.later = np.zeros(0, SAMPLE)  # samples of flows that were left
+        self.state = slots["state"].data
+        self.opening = slots["opening"].data
+        self.reset = slots["reset"].data
+        self.tcp_flags = slots["tcp_flags"].data
+        self.mask = self.peer_mask = 0
+        self.role = self.protocol = self.local = self.other = self.behind_peer = 0
 
     def consume(self, count: int) -> None:
         """Count the first `count` rows of the ticker, once each."""
         self.series.begin()
         self.totals["live"] = 0
+        self.waiting = 0
         for row in range(count):
             i = self.row_slot[row]
+            mask = self.observations[i]
+            side = self.workload_side[i] & 1
+            other = 0
+            if mask:
+                other = self._peer(i, 1 - side, (self.row_event[row] & 1) != 0)
+                if other & _UNKNOWN:
+                    self.ticker.postpone(row)
+                    self.left_in[i] = self.ticker.tick
+                    self.waiting += 1
+                    continue
             a = self.row_delta[row, 0]
             b = self.row_delta[row, 1]
             self.all_stored[0] += (a >> 40) + (b >> 40)
             self.all_stored[1] += (a & BYTES) + (b & BYTES)
-            mask = self.observations[i]
             iface = self.iface[i]
             peer_iface = self.peer_iface[i]
             # left over where no other interface sees the flow, or the other took it over (bpf/flow.h)
             peer_mask = self.peer_observations[i] if peer_iface not in (0, iface) else 0
             if mask | peer_mask == 0:
                 continue
-            opened = (self.row_event[row] & 1) != 0
-            live = (self.row_event[row] & 2) == 0
-            side = self.workload_side[i] & 1
+            event = self.row_event[row]
+            opened = (event & 1) != 0
+            live = (event & 2) == 0
             if side:  # from here on: a is what the workload sent, b what it received
                 a, b = b, a
             self._total(mask, a, b, opened, live)
             self._total(peer_mask & ~mask, b, a, opened, live)
-            mask &= self.with_metrics
-            peer_mask &= self.with_metrics
-            if mask | peer_mask == 0:
+            if self._resolve(i, other):
+                close = -1
+                if event & 2 and self.proto[i] == 6:
+                    opener = self.opener[i] & 1
+                    close = close_type(
+                        self.opening[i],
+                        self.reset[i],
+                        self.tcp_flags[i, opener],
+                        self.tcp_flags[i, 1 - opener],
+                        event & 4 != 0,
+                    )
+                counted = row if event & 8 else -1
+                self._spread(self.mask, self.role, self.local, self.other, a, b, opened, live, counted, close)
+                self._spread(
+                    self.peer_mask, 1 - self.role, self.behind_peer, self.local, b, a, opened, live, counted, close
+                )
+
+    def consume_times(self, samples: npt.NDArray[Any]) -> None:
+        """Count the times that samples (layout.SAMPLE) tell, in the series of their flows; after `consume`."""
+        samples = np.concatenate([self.later, samples])
+        slot = samples["slot"].data
+        kind = samples["kind"].data
+        ns = samples["ns"].data
+        left = np.zeros(len(samples), np.uint8)
+        waits = left.data
+        for at in range(len(slot)):
+            i = slot[at]
+            if kind[at] >= _TIMES or i >= len(self.state) or self.state[i] < _LIVE:
                 continue
-            protocol = _protocol(self.proto[i])
-            role = 0 if self.opener[i] == side else 1
-            if iface != 0:
-                local = self.identity[iface]
-            else:  # between two interfaces: it was handed over and the next has not seen a packet yet
-                local = self.peers.find(self.addr[i, side, 0], self.addr[i, side, 1])
-            if mask:
-                other = self._peer(i, 1 - side)
-                self._spread(mask, role, protocol, local, other, a, b, opened, live)
-            if peer_mask:
-                other = self.identity[peer_iface]
-                self._spread(peer_mask, 1 - role, protocol, other, local, b, a, opened, live)
+            if self.left_in[i] == self.ticker.tick:
+                waits[at] = 1
+                continue
+            if not self._resolve(i, self._peer(i, 1 - (self.workload_side[i] & 1), False)):
+                continue
+            self._time(self.mask, self.role, self.local, self.other, kind[at], ns[at])
+            self._time(self.peer_mask, 1 - self.role, self.behind_peer, self.local, kind[at], ns[at])
+        self.later = samples[left != 0][:SAMPLES]
+
+    def _resolve(self, i: int, other: int) -> bool:
+        """Whose flow it is, into `mask` to `behind_peer`: False if no observation asks for series of it.
+
+        `other` is the identity of its peer."""
+        iface = self.iface[i]
+        peer_iface = self.peer_iface[i]
+        self.mask = self.observations[i] & self.with_metrics
+        # left over where no other interface sees the flow, or the other took it over (bpf/flow.h)
+        self.peer_mask = self.peer_observations[i] & self.with_metrics if peer_iface not in (0, iface) else 0
+        if self.mask | self.peer_mask == 0:
+            return False
+        side = self.workload_side[i] & 1
+        self.protocol = _protocol(self.proto[i])
+        self.role = 0 if self.opener[i] == side else 1
+        if iface != 0:
+            self.local = self.identity[iface]
+        else:  # between two interfaces: it was handed over and the next has not seen a packet yet
+            self.local = self.peers.find(self.addr[i, side, 0], self.addr[i, side, 1])
+        self.other = other & _INDEX
+        self.behind_peer = self.identity[peer_iface] if self.peer_mask else 0
+        return True
 
     def _spread(  # noqa: PLR0917  a C call
         self,
         mask: int,
         role: int,
-        protocol: int,
         local: int,
         peer: int,
         sent: int,
         received: int,
         opened: bool,
         live: bool,
+        row: int,
+        close: int,
     ) -> None:
+        """`row` of the ticker has counters, if it is not -1; `close` is how a connection ended, if it did."""
         bit = 0
         while mask:
             if mask & 1:
-                self.series.add(bit, role, protocol, local, peer, sent, received, opened, live)
+                at = self.series.add(bit, role, self.protocol, local, peer, sent, received, opened, live)
+                if row >= 0:
+                    for which in range(_COUNTERS):
+                        mine = which ^ role if which < _BY_WAY else which
+                        self.series.counters[at, mine] += self.row_counters[row, which]
+                if close >= 0:
+                    self.series.closed[at, close] += 1
+            mask >>= 1
+            bit += 1
+
+    def _time(self, mask: int, role: int, local: int, peer: int, what: int, took_ns: int) -> None:  # noqa: PLR0917
+        bit = 0
+        while mask:
+            if mask & 1:
+                at = self.series.find(bit, role, self.protocol, local, peer)
+                if at >= 0:
+                    self.series.time(at, what, took_ns)
             mask >>= 1
             bit += 1
 
@@ -130,12 +224,13 @@ class Aggregator:
             mask >>= 1
             bit += 1
 
-    def _peer(self, i: int, side: int) -> int:
-        """The identity behind the address of `side`; remembered in the slot's export state while `peers` stays."""
-        known = self.memory[i]
-        asked = self.peers.version << 1 | side  # sides change when another interface takes the flow over
-        if known >> 31 == asked:
-            return known & 0x7FFFFFFF
-        found = self.peers.find(self.addr[i, side, 0], self.addr[i, side, 1])
-        self.memory[i] = asked << 31 | found
-        return found
+    def _peer(self, i: int, side: int, new: bool) -> int:
+        """The identity behind the address of `side`; with UNKNOWN, if the flow is to wait for it."""
+        first = self.addr[i, side, 0]
+        second = self.addr[i, side, 1]
+        memory = self.peers.of_flow(first, second, self.memory[i], side, self.ticker.tick)
+        self.memory[i] = memory
+        value = self.peers.remembered(memory)
+        if value <= _INDEX or not (value & _UNKNOWN or new):
+            return value & _INDEX
+        return _UNKNOWN if self.patient else self.peers.class_of(first, second)

@@ -1,9 +1,12 @@
 """One tick: read the flow table once, and hand what has grown to series, records, window and live view."""
 
+import math
 import time
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from typing import Final
+
+import numpy as np
 
 from weir_api.base import seconds
 from weir_api.flowobservation import FlowLogMode
@@ -19,10 +22,14 @@ from weir_probe.export.sink import Queued
 from weir_probe.export.window import Window
 from weir_probe.plan.pods import LocalPod
 from weir_probe.streams.layout import LIVE
+from weir_probe.streams.measures import Measures
 from weir_probe.streams.tick import Ticker
 
-#: Ticks until the last flow of a pod that went is read: retired, waited for, ended.
+#: Ticks until the last flow of a pod that went is read: retired, waited for, ended. Its peer may be waited for besides.
 _LAST_FLOWS: Final = 4
+#: How long an address is known that no flow has any more, and how often such ones are looked for; in ticks.
+_REMEMBERED: Final = 120
+_FORGET_EVERY: Final = 30
 
 
 @dataclass(frozen=True)
@@ -61,9 +68,10 @@ class Harvest:
         slots, exported = capture.slots, capture.exported
         exported["peer"][slots["state"] >= LIVE] = 0  # identities of an earlier process
         # ids of flows differ from those of an earlier process, which began in an earlier second
-        self._ticker = Ticker(slots, exported, int(time.time()) << 24)
+        self._measures = Measures(capture.measured)
+        self._ticker = Ticker(slots, exported, int(time.time()) << 24, capture.measured)
         self._aggregator = Aggregator(slots, exported, self._ticker, names.table)
-        self._recorder = Recorder(slots, exported, self._ticker)
+        self._recorder = Recorder(slots, exported, self._ticker, capture.measured)
         self.series = self._aggregator.series
         self.totals = self._aggregator.totals
         self.window = Window(window_ticks)
@@ -121,14 +129,22 @@ class Harvest:
 
     def set_pods(self, pods: tuple[LocalPod, ...]) -> None:
         """The pods of this node; series of other workloads go once their last flows are counted."""
-        self._aggregator.peers = self.names.peers(pods)
+        self.names.set_pods(pods)
         self._present = {self.names.of(pod) for pod in pods}
-        self._until_swept = _LAST_FLOWS
+        self._until_swept = _LAST_FLOWS + math.ceil(self.names.wait_s)
 
-    def tick(self) -> None:
-        """Read the flow table once."""
+    @property
+    def waiting(self) -> int:
+        """Flows whose peer was being asked for in the last tick."""
+        return self._aggregator.waiting
+
+    def tick(self, *, patient: bool = True) -> None:
+        """Read the flow table once. `patient`: flows whose peer is being asked for may be left for the next tick."""
+        self._aggregator.patient = patient
         began, now = time.perf_counter(), time.monotonic()
         clock = self._capture.clock()
+        samples = self._capture.samples()  # first: a slot that they name is not another flow's before `release`
+        self._measures.apply(samples)
         per_second = 1_000_000_000 // clock.ns_per_tick
         count = self._ticker.run(
             clock.ticks,
@@ -137,6 +153,7 @@ class Harvest:
             int(self._timeouts.other_idle_s * per_second),
         )
         self._aggregator.consume(count)
+        self._aggregator.consume_times(samples)
         written = self._recorder.consume(count, clock.monotonic_ns)
         if written and self._sink is not None:
             block = records.block(
@@ -146,7 +163,7 @@ class Harvest:
                 node=self._node,
                 wall_offset_ns=time.time_ns() - time.monotonic_ns(),
                 observations=self._observations,
-                names=self.names.moment(),
+                names=self.names.moment(self._capture.slots["addr"][self._recorder.records["slot"][:written]]),
             )
             self._sink.write(block)
         if self._live_rows and now - self.ticked > 0.1:
@@ -159,10 +176,21 @@ class Harvest:
                 limit=self._live_rows,
             )
         self.rows = count - self._ticker.release(count)
+        self.names.after_tick()
+        if self._ticker.tick % _FORGET_EVERY == 0:
+            self._forget()
         self._sweep()
         self.window.add(now, self.totals)
         self.ticked = now
         self.tick_seconds = time.perf_counter() - began
+
+    def _forget(self) -> None:
+        """Addresses that no flow has, and names that nothing needs."""
+        self.names.forget(max(0, self._ticker.tick - _REMEMBERED))
+        keys = self.series.rows["key"][: self.series.used]
+        self.names.tidy(
+            {*(keys >> np.uint64(27) & np.uint64(OVERFLOW)).tolist(), *(keys & np.uint64(OVERFLOW)).tolist()}
+        )
 
     def _sweep(self) -> None:
         """Series of workloads that left this node."""

@@ -5,12 +5,20 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy.typing as npt
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+)
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from weir_api.nodeprobe import IdentityReport
 from weir_probe.export.names import Names
-from weir_probe.export.series import OVERFLOW, PROTOCOLS, ROLES, unpack
+from weir_probe.export.series import BOUNDS_NS, OVERFLOW, PROTOCOLS, ROLES, unpack
+from weir_probe.streams.layout import COUNTERS, TIMES
+from weir_probe.streams.performance import CLOSE_TYPES
 
 _SERIES_LABELS: Final = (
     "observation_namespace",
@@ -20,11 +28,39 @@ _SERIES_LABELS: Final = (
     "workload",
     "peer_class",
     "peer_namespace",
+    "peer_kind",
     "peer_workload",
     "protocol",
     "role",
 )
 _DIRECTIONS: Final = ("transmit", "receive")
+#: Metrics of what layout.COUNTERS names, in its order; those by direction take two of it.
+_DIRECTED: Final = (
+    ("weir_flow_network_bytes", "Bytes of the IP packets of observed flows."),
+    ("weir_flow_payload_bytes", "Bytes that TCP and UDP carried in observed flows."),
+    ("weir_tcp_retransmitted_segments", "TCP segments with data that was seen before; repeated SYN and SYN+ACK."),
+    ("weir_tcp_out_of_order_segments", "TCP segments with new data below the highest seen."),
+    ("weir_tcp_zero_windows", "TCP segments with a window of 0 after the handshake."),
+)
+_UNDIRECTED: Final = (
+    ("weir_tcp_retransmitted_syns", "TCP SYN that were repeated."),
+    ("weir_tcp_retransmitted_synacks", "TCP SYN+ACK that were repeated."),
+    ("weir_tcp_syns", "TCP segments with SYN alone."),
+    ("weir_tcp_synacks", "TCP segments with SYN and ACK."),
+    ("weir_tcp_fins", "TCP segments with FIN."),
+)
+#: Histograms of layout.TIMES, in its order.
+_TIMED: Final = (
+    ("weir_tcp_client_rtt_seconds", "From a SYN+ACK to the handshake's ACK."),
+    ("weir_tcp_server_rtt_seconds", "From the SYN to a SYN+ACK."),
+    ("weir_system_response_seconds", "From a request to its acknowledgement: of TCP, and ICMP echo."),
+    ("weir_application_response_seconds", "From a request to the first data of its response: of TCP and UDP."),
+    ("weir_tcp_client_idle_seconds", "From a response to the client's next request."),
+    ("weir_tcp_handshake_seconds", "From the SYN to the handshake's ACK."),
+)
+_BOUNDS: Final = [*(f"{bound / 1e9:g}" for bound in BOUNDS_NS), "+Inf"]
+assert len(COUNTERS) == 2 * len(_DIRECTED) + len(_UNDIRECTED)
+assert len(TIMES) == len(_TIMED)
 
 
 @dataclass(frozen=True)
@@ -36,6 +72,7 @@ class Readings:
     overflowed: Mapping[int, int]  # bit: flows opened in an overflow series
     outcomes: Mapping[str, tuple[int, int]]  # every packet seen by what became of it: packets, bytes
     lost: Mapping[str, int]  # packets that never reached the parser, by reason
+    unmeasured: Mapping[str, int]  # what was counted but not measured, by reason
     records: Mapping[str, int]  # flow records by result
     live_flows: int
     interfaces: int
@@ -43,6 +80,9 @@ class Readings:
     version: str
     tick_seconds: float
     kernel_ns_per_packet: float | None
+    identity: IdentityReport
+    identity_bytes: int  # received from the feed
+    identity_connections: int
 
 
 class FlowMetrics(Collector):
@@ -72,6 +112,7 @@ class FlowMetrics(Collector):
             "weir_connections", "Flows that were seen for the first time.", labels=_SERIES_LABELS
         )
         live = GaugeMetricFamily("weir_live_flows", "Flows in the flow table.", labels=_SERIES_LABELS)
+        performance = _Performance()
         for row in readings.rows:
             bit, role, protocol, local, peer = unpack(int(row["key"]))
             if bit not in readings.observations:
@@ -84,6 +125,7 @@ class FlowMetrics(Collector):
                 here.name or here.class_,
                 there.class_,
                 there.namespace,
+                there.kind,
                 there.name,
                 PROTOCOLS[protocol],
                 "" if local == OVERFLOW else ROLES[role],
@@ -93,7 +135,8 @@ class FlowMetrics(Collector):
                 octets.add_metric((*labels, direction), int(row["bytes"][index]))
             connections.add_metric(labels, int(row["connections"]))
             live.add_metric(labels, int(row["live"]))
-        yield from (packets, octets, connections, live)
+            performance.add(labels, row)
+        yield from (packets, octets, connections, live, *performance.families())
         overflow = CounterMetricFamily(
             "weir_observation_overflowed_flows",
             "Flows that were counted in the overflow series, because maxSeries was reached.",
@@ -102,6 +145,43 @@ class FlowMetrics(Collector):
         for bit, count in readings.overflowed.items():
             overflow.add_metric(readings.observations[bit], count)
         yield overflow
+
+
+class _Performance:
+    """What flows were measured, of all series. No TCP metrics without TCP, and no times that none took."""
+
+    def __init__(self) -> None:
+        directed = (*_SERIES_LABELS, "direction")
+        self._directed = [CounterMetricFamily(name, text, labels=directed) for name, text in _DIRECTED]
+        self._undirected = [CounterMetricFamily(name, text, labels=_SERIES_LABELS) for name, text in _UNDIRECTED]
+        self._timed = [HistogramMetricFamily(name, text, labels=_SERIES_LABELS) for name, text in _TIMED]
+        self._closed = CounterMetricFamily(
+            "weir_tcp_closed_connections",
+            "TCP connections that ended, by how.",
+            labels=(*_SERIES_LABELS, "close_type"),
+        )
+
+    def add(self, labels: tuple[str, ...], row: npt.NDArray[Any]) -> None:
+        """A series (series.SERIES) under its labels."""
+        counters = row["counters"].tolist()
+        tcp = PROTOCOLS[unpack(int(row["key"]))[2]] == "tcp"
+        for number, directed in enumerate(self._directed):
+            if tcp or not directed.name.startswith("weir_tcp"):
+                for index, direction in enumerate(_DIRECTIONS):
+                    directed.add_metric((*labels, direction), counters[2 * number + index])
+        if tcp:
+            for undirected, count in zip(self._undirected, counters[2 * len(_DIRECTED) :], strict=True):
+                undirected.add_metric(labels, count)
+            for close_type, count in zip(CLOSE_TYPES, row["closed"].tolist(), strict=True):
+                if count:
+                    self._closed.add_metric((*labels, close_type), count)
+        for timed, buckets, sum_ns in zip(self._timed, row["buckets"].cumsum(axis=1), row["sum_ns"], strict=True):
+            if buckets[-1]:
+                timed.add_metric(labels, list(zip(_BOUNDS, buckets.tolist(), strict=True)), int(sum_ns) / 1e9)
+
+    def families(self) -> Iterator[Metric]:
+        """All metrics."""
+        yield from (*self._directed, *self._undirected, self._closed, *self._timed)
 
 
 def _of_probe(readings: Readings) -> Iterator[Metric]:
@@ -122,18 +202,45 @@ def _of_probe(readings: Readings) -> Iterator[Metric]:
     )
     for reason, count in readings.lost.items():
         lost.add_metric([reason], count)
+    unmeasured = CounterMetricFamily(
+        "weir_probe_unmeasured",
+        "Packets and samples of packets that were counted but not measured.",
+        labels=["reason"],
+    )
+    for reason, count in readings.unmeasured.items():
+        unmeasured.add_metric([reason], count)
     records = CounterMetricFamily("weir_probe_flow_records", "Flow records by what became of them.", labels=["result"])
     for result, count in readings.records.items():
         records.add_metric([result], count)
-    yield from (packets, octets, lost, records)
+    yield from (packets, octets, lost, unmeasured, records)
     yield GaugeMetricFamily("weir_probe_table_flows", "Flows in the flow table.", value=readings.live_flows)
     yield GaugeMetricFamily("weir_probe_interfaces", "Interfaces that are watched.", value=readings.interfaces)
     yield GaugeMetricFamily(
         "weir_probe_tick_seconds", "How long the last pass over the flow table took.", value=readings.tick_seconds
     )
+    yield from _of_identity(readings)
     if readings.kernel_ns_per_packet is not None:
         yield GaugeMetricFamily(
             "weir_probe_kernel_seconds_per_packet",
             "Time in the capture's programs per packet, measured now and then.",
             value=readings.kernel_ns_per_packet / 1e9,
         )
+
+
+def _of_identity(readings: Readings) -> Iterator[Metric]:
+    """The feed that names peers."""
+    told = readings.identity
+    for name, help_text, value in (
+        ("connected", "1 while the interest feed answers.", int(told.connected)),
+        ("addresses", "Addresses that are asked for.", told.addresses),
+        ("unanswered_addresses", "Addresses that are asked for and not answered.", told.unanswered),
+        ("owners", "Pods, Services and Nodes that have the addresses.", told.identities),
+        ("selectors", "Observations whose peers are asked for.", told.selectors),
+    ):
+        yield GaugeMetricFamily(f"weir_probe_identity_{name}", help_text, value=value)
+    for name, help_text, value in (
+        ("beyond_limit_flows", "Flows whose address found no room to be asked for.", told.beyond_limit),
+        ("received_bytes", "Bytes of the feed's messages.", readings.identity_bytes),
+        ("connections", "Connections to the feed that were made.", readings.identity_connections),
+    ):
+        yield CounterMetricFamily(f"weir_probe_identity_{name}", help_text, value=value)

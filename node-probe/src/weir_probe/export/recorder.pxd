@@ -1,6 +1,7 @@
 cimport cython
 
 cdef unsigned long long BYTES
+cdef Py_ssize_t _COUNTERS, _TIMES
 cdef unsigned long long MOST_PACKETS
 cdef unsigned long long MOST_BYTES
 
@@ -26,10 +27,17 @@ cdef class Recorder:
     cdef unsigned long long[:] out_flow_id
     cdef unsigned long long[:] out_observations
     cdef unsigned long long[:, :] out_traffic
+    cdef unsigned int[:] out_timed_out
+    cdef unsigned long long[:, :] out_counters, out_count, out_sum_ns, out_max_ns
+    cdef unsigned long long[:, :] count, sum_ns, max_ns, recorded_counters, row_counters
 
     @cython.locals(row=cython.Py_ssize_t, i=cython.Py_ssize_t, written=cython.Py_ssize_t, mask=cython.ulonglong,
-                   a=cython.ulonglong, b=cython.ulonglong, ended=cython.bint)
+                   a=cython.ulonglong, b=cython.ulonglong, ended=cython.bint, which=cython.Py_ssize_t,
+                   what=cython.Py_ssize_t)
     cpdef Py_ssize_t consume(self, Py_ssize_t count, unsigned long long now_ns)
+
+    @cython.locals(which=cython.Py_ssize_t, what=cython.Py_ssize_t)
+    cdef void _begin(self, Py_ssize_t i)
 
     @cython.locals(shortest=cython.ulonglong, bit=cython.Py_ssize_t)
     cdef unsigned long long _interval(self, unsigned long long mask)

@@ -5,6 +5,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from weir_probe.streams.layout import COUNTERS, TIMES
+from weir_probe.streams.measures import MEASURED
 from weir_probe.streams.tick import Ticker
 
 #: One flow record before it has names; `traffic`, by sending side, is packets << 40 | bytes since its last one.
@@ -16,10 +18,15 @@ RECORD: Final = np.dtype(
         ("slot", "<u4"),
         ("sequence", "<u4"),
         ("ended", "<u4"),
-        ("pad", "<u4"),
+        ("timed_out", "<u4"),  # it ended because nothing came for as long as an open connection may be idle
+        ("counters", "<u8", (len(COUNTERS),)),
+        ("count", "<u8", (len(TIMES),)),
+        ("sum_ns", "<u8", (len(TIMES),)),
+        ("max_ns", "<u8", (len(TIMES),)),
     ]
 )
 BYTES = (1 << 40) - 1
+_COUNTERS, _TIMES = len(COUNTERS), len(TIMES)
 # a record is written early when another tick could overflow its word
 MOST_PACKETS = 1 << 23
 MOST_BYTES = 1 << 39
@@ -33,7 +40,15 @@ class Recorder:
     """Consumes a Ticker's rows. `records[:consume(...)]` are the records of a tick; `logged` and `interval_ns` (by
     observation bit) say who asked for them."""
 
-    def __init__(self, slots: npt.NDArray[Any], exported: npt.NDArray[Any], ticker: Ticker) -> None:
+    def __init__(
+        self,
+        slots: npt.NDArray[Any],
+        exported: npt.NDArray[Any],
+        ticker: Ticker,
+        measured: npt.NDArray[Any] | None = None,
+    ) -> None:
+        if measured is None:
+            measured = np.zeros(len(slots), MEASURED)
         self.logged = 0
         self.interval_ns = np.zeros(64, np.uint64)
         self.records = np.zeros(len(slots), RECORD)
@@ -55,6 +70,16 @@ class Recorder:
         self.out_flow_id = self.records["flow_id"].data
         self.out_observations = self.records["observations"].data
         self.out_traffic = self.records["traffic"].data
+        self.out_timed_out = self.records["timed_out"].data
+        self.out_counters = self.records["counters"].data
+        self.out_count = self.records["count"].data
+        self.out_sum_ns = self.records["sum_ns"].data
+        self.out_max_ns = self.records["max_ns"].data
+        self.count = measured["count"].data
+        self.sum_ns = measured["sum_ns"].data
+        self.max_ns = measured["max_ns"].data
+        self.recorded_counters = exported["recorded_counters"].data
+        self.row_counters = ticker.rows["counters"].data
 
     def consume(self, count: int, now_ns: int) -> int:
         """Take the first `count` rows of the ticker, once each; returns how many records they make. `now_ns` is
@@ -66,10 +91,15 @@ class Recorder:
             if self.peer_iface[i] != 0:  # else what is there is left over (bpf/flow.h)
                 mask |= self.peer_observations[i]
             mask &= self.logged
+            if self.row_event[row] & 8:
+                for which in range(_COUNTERS):
+                    self.recorded_counters[i, which] += self.row_counters[row, which]
             if mask == 0:
                 self.recorded[i, 0] = 0
                 self.recorded[i, 1] = 0
                 self.recorded_ns[i] = now_ns
+                if self.row_event[row] & 8:
+                    self._begin(i)
                 continue
             if self.recorded_ns[i] == 0:
                 self.recorded_ns[i] = now_ns
@@ -90,11 +120,26 @@ class Recorder:
             self.out_traffic[written, 1] = b
             self.out_sequence[written] = self.sequence[i]
             self.out_ended[written] = ended
+            self.out_timed_out[written] = (self.row_event[row] & 4) != 0
+            for which in range(_COUNTERS):
+                self.out_counters[written, which] = self.recorded_counters[i, which]
+            for what in range(_TIMES):
+                self.out_count[written, what] = self.count[i, what]
+                self.out_sum_ns[written, what] = self.sum_ns[i, what]
+                self.out_max_ns[written, what] = self.max_ns[i, what]
+            self._begin(i)
             self.recorded[i, 0] = 0
             self.recorded[i, 1] = 0
             self.recorded_ns[i] = now_ns
             written += 1
         return written
+
+    def _begin(self, i: int) -> None:
+        """What flow `i` measures from here on belongs to its next record."""
+        for which in range(_COUNTERS):
+            self.recorded_counters[i, which] = 0
+        for what in range(_TIMES):
+            self.count[i, what] = self.sum_ns[i, what] = self.max_ns[i, what] = 0
 
     def _interval(self, mask: int) -> int:
         """The shortest interval that an observation in `mask` asked for."""

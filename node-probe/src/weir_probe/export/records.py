@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from weir_probe.capture.model import Clock
 from weir_probe.plan.pods import LocalPod
-from weir_probe.streams.layout import BYTES_BITS, BYTES_MASK
+from weir_probe.streams.layout import BYTES_BITS, BYTES_MASK, COUNTERS, TIMES
+from weir_probe.streams.performance import CLOSE_TYPES, close_type
 from weir_probe.wire.protocols import protocol_name
 from weir_probe.wire.text import address, instants
 
@@ -57,6 +58,11 @@ class RecordBlock:
     packets: npt.NDArray[np.uint64]
     bytes: npt.NDArray[np.uint64]
     tcp_flags: npt.NDArray[np.uint8]
+    counters: npt.NDArray[np.uint64]  # (n, len(COUNTERS))
+    count: npt.NDArray[np.uint64]  # (n, len(TIMES)): of each time, also sum_ns and max_ns
+    sum_ns: npt.NDArray[np.uint64]
+    max_ns: npt.NDArray[np.uint64]
+    close_type: npt.NDArray[np.uint8]  # an index of CLOSE_TYPES; 0 but in the last record of a TCP flow
     iface: npt.NDArray[np.uint16]  # the interface of the workload at this end; 0: none is watched
 
     def __len__(self) -> int:
@@ -84,6 +90,7 @@ def block(
     inside = slots["workload_side"][slot] & 1
     interfaces = np.stack([slots["iface"][slot], slots["peer_iface"][slot]], axis=1)
     traffic = records["traffic"][row, sides]
+    flags = slots["tcp_flags"][slot][row, sides]
     start_ns = slots["first_ns"][slot].astype(np.int64) + wall_offset_ns
     # a `last` beyond the clock's own reading is a packet since: the difference is negative
     age = (np.uint64(clock.ticks) - slots["last"][slot]).astype(np.int64)
@@ -103,9 +110,25 @@ def block(
         proto=slots["proto"][slot],
         packets=traffic >> np.uint64(BYTES_BITS),
         bytes=traffic & np.uint64(BYTES_MASK),
-        tcp_flags=slots["tcp_flags"][slot][row, sides],
+        tcp_flags=flags,
+        counters=records["counters"].copy(),
+        count=records["count"].copy(),
+        sum_ns=records["sum_ns"].copy(),
+        max_ns=records["max_ns"].copy(),
+        close_type=_close_types(records, slots["opening"][slot], slots["reset"][slot], flags),
         iface=interfaces[row, sides ^ inside[:, np.newaxis]],
     )
+
+
+def _close_types(
+    records: npt.NDArray[Any], opening: npt.NDArray[Any], reset: npt.NDArray[Any], flags: npt.NDArray[Any]
+) -> npt.NDArray[np.uint8]:
+    found = np.zeros(len(records), np.uint8)
+    for at in np.flatnonzero(records["ended"]):
+        client, server = flags[at].tolist()
+        timed_out = bool(records["timed_out"][at])
+        found[at] = close_type(int(opening[at]), int(reset[at]), client, server, timed_out)
+    return found
 
 
 def end_of(pod: LocalPod) -> End:
@@ -119,6 +142,7 @@ def lines(block: RecordBlock) -> Iterator[bytes]:
     node = json.dumps(block.node)
     for start in range(0, len(block), _CHUNK):
         columns = _columns(block, slice(start, start + _CHUNK))
+        figures = _figures(block, slice(start, start + _CHUNK))
         for flow, sequence, ended, asked, begin, end, addr, port, proto, packets, octets, flags, iface in zip(
             *columns, strict=True
         ):
@@ -132,7 +156,7 @@ def lines(block: RecordBlock) -> Iterator[bytes]:
                 f'"src_namespace":{src_namespace},"src_workload":{src_workload},"src_pod":{src_pod},'
                 f'"dst_namespace":{dst_namespace},"dst_workload":{dst_workload},"dst_pod":{dst_pod},'
                 f'"packets_tx":{packets[0]},"packets_rx":{packets[1]},"bytes_tx":{octets[0]},"bytes_rx":{octets[1]},'
-                f'"tcp_flags_tx":{flags[0]},"tcp_flags_rx":{flags[1]}}}\n'
+                f'"tcp_flags_tx":{flags[0]},"tcp_flags_rx":{flags[1]}{next(figures)}}}\n'
             ).encode()
 
 
@@ -153,6 +177,20 @@ def _columns(block: RecordBlock, rows: slice) -> tuple[list[Any], ...]:
         block.tcp_flags[rows].tolist(),
         block.iface[rows].tolist(),
     )
+
+
+#: Names of what a record measured, in the order of `_figures`.
+_FIGURES: Final = [*COUNTERS, *(f"{name}_{part}" for part in ("count", "sum_us", "max_us") for name in TIMES)]
+
+
+def _figures(block: RecordBlock, rows: slice) -> Iterator[str]:
+    """What some rows measured, each as members of a JSON object; what is 0 is left out, for it mostly is."""
+    us = [(column[rows] / 1000).tolist() for column in (block.sum_ns, block.max_ns)]
+    columns = (block.counters[rows].tolist(), block.count[rows].tolist(), *us, block.close_type[rows].tolist())
+    for counters, counts, sums, maxima, close in zip(*columns, strict=True):
+        values = zip(_FIGURES, (*counters, *counts, *sums, *maxima), strict=True)
+        told = "".join([f',"{name}":{value}' for name, value in values if value])
+        yield told + f',"close_type":"{CLOSE_TYPES[close]}"' if close else told
 
 
 class _Words:

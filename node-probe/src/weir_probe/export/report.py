@@ -13,6 +13,7 @@ from weir_api.nodeprobe import (
     CountedReason,
     Counters,
     HookCount,
+    IdentityReport,
     Issue,
     NodeProbeStatus,
     ObservationReport,
@@ -25,6 +26,9 @@ from weir_probe.export.window import Rates
 from weir_probe.streams.layout import LOST
 
 _ISSUES = 10
+#: Peers of all observations together, about: they are most of a report, and every report is written to etcd.
+_PEERS = 30
+_PEERS_PER_OBSERVATION = (3, 10)
 _ISSUES_PER_OBSERVATION = 5
 _NOT_HOST_NETWORK = Downgrade(
     field="spec.selector",
@@ -69,6 +73,7 @@ class Situation:
     memory_bytes: int
     observations: Sequence[tuple[PlannedObservation, Measured]]
     issues: Sequence[tuple[str, str]] = ()
+    identity: IdentityReport | None = None
     previous: Sequence[Condition] = field(default_factory=tuple)
 
 
@@ -103,6 +108,8 @@ def report(s: Situation) -> NodeProbeStatus:
     """The status to publish."""
     kinds = Counter(hook.kind for hook in {(h.interface.key, h.kind): h for h in s.hooks}.values())
     names = sorted({hook.interface.name for hook in s.hooks})
+    least, most = _PEERS_PER_OBSERVATION
+    peers = max(least, min(most, _PEERS // max(len(s.observations), 1)))
     return NodeProbeStatus(
         observed_generation=s.generation,
         plan_hash=s.plan_hash,
@@ -120,13 +127,14 @@ def report(s: Situation) -> NodeProbeStatus:
             ns_per_packet=None if s.ns_per_packet is None else round(s.ns_per_packet, 1),
             memory_bytes=s.memory_bytes,
         ),
-        observations=[_observation(planned, measured) for planned, measured in s.observations],
+        identity=s.identity,
+        observations=[_observation(planned, measured, peers) for planned, measured in s.observations],
         issues=_issues(s.issues, _ISSUES),
         conditions=transition(s.previous, _conditions(s)),
     )
 
 
-def _observation(planned: PlannedObservation, m: Measured) -> ObservationReport:
+def _observation(planned: PlannedObservation, m: Measured, peers: int) -> ObservationReport:
     return ObservationReport(
         namespace=planned.namespace,
         name=planned.name,
@@ -143,7 +151,10 @@ def _observation(planned: PlannedObservation, m: Measured) -> ObservationReport:
         total=Counted(packets=m.packets, bytes=m.bytes),
         series=m.series,
         overflowed_flows=m.overflowed_flows,
-        top_peers=[Peer(name=n[:256], bytes_per_second=round(rate, 1), flows=live) for n, rate, live in m.top_peers],
+        top_peers=[
+            Peer(name=name[:256], bytes_per_second=round(rate, 1), flows=live)
+            for name, rate, live in m.top_peers[:peers]
+        ],
         effective=[_NOT_HOST_NETWORK] if m.host_network_pods else [],
         issues=_issues(m.issues, _ISSUES_PER_OBSERVATION),
     )

@@ -3,6 +3,7 @@ cimport cython
 cdef unsigned long long WORD
 cdef unsigned long long SPREAD
 cdef unsigned long long _OVERFLOW
+cdef int _BOUNDS
 
 cdef class SeriesTable:
     cdef readonly object rows
@@ -21,13 +22,23 @@ cdef class SeriesTable:
     cdef unsigned long long[:, :] bytes
     cdef unsigned long long[:] connections
     cdef unsigned long long[:] live
+    cdef unsigned long long[:] bound
+    cdef unsigned long long[:, :] counters, closed, sum_ns
+    cdef unsigned long long[:, :, :] buckets
 
     cpdef void begin(self)
 
     @cython.locals(key=cython.ulonglong, at=cython.Py_ssize_t)
-    cpdef void add(self, unsigned long long bit, unsigned long long role, unsigned long long protocol,
+    cpdef Py_ssize_t add(self, unsigned long long bit, unsigned long long role, unsigned long long protocol,
                    unsigned long long local, unsigned long long peer, unsigned long long sent,
                    unsigned long long received, bint opened, bint live)
+
+    @cython.locals(at=cython.Py_ssize_t)
+    cdef Py_ssize_t find(self, unsigned long long bit, unsigned long long role, unsigned long long protocol,
+                         unsigned long long local, unsigned long long peer)
+
+    @cython.locals(bucket=cython.int)
+    cdef void time(self, Py_ssize_t at, Py_ssize_t what, unsigned long long took_ns)
 
     @cython.locals(at=cython.ulonglong)
     cdef Py_ssize_t _find(self, unsigned long long key)

@@ -8,7 +8,29 @@ from typing import Final
 
 import numpy as np
 
-#: packets and bytes: index 0 sent by the local workload, 1 received by it
+from weir_probe.streams.layout import COUNTERS, TIMES
+from weir_probe.streams.performance import CLOSE_TYPES
+
+#: Upper bounds of the histograms' buckets; a last one has no bound.
+BOUNDS_NS: Final = (
+    100_000,
+    250_000,
+    500_000,
+    1_000_000,
+    2_500_000,
+    5_000_000,
+    10_000_000,
+    25_000_000,
+    50_000_000,
+    100_000_000,
+    250_000_000,
+    500_000_000,
+    1_000_000_000,
+    2_500_000_000,
+    10_000_000_000,
+)
+
+#: packets and bytes: index 0 sent by the local workload, 1 received by it; so for the pairs in `counters`
 SERIES: Final = np.dtype(
     [
         ("key", "<u8"),
@@ -16,6 +38,10 @@ SERIES: Final = np.dtype(
         ("bytes", "<u8", (2,)),
         ("connections", "<u8"),
         ("live", "<u8"),
+        ("counters", "<u8", (len(COUNTERS),)),
+        ("closed", "<u8", (len(CLOSE_TYPES),)),
+        ("sum_ns", "<u8", (len(TIMES),)),
+        ("buckets", "<u8", (len(TIMES), len(BOUNDS_NS) + 1)),
     ]
 )
 PROTOCOLS: Final = ("tcp", "udp", "icmp", "sctp", "other")
@@ -23,6 +49,7 @@ ROLES: Final = ("client", "server")
 
 #: The identity that stands for all workloads and peers of an observation's overflow series.
 OVERFLOW: Final = (1 << 27) - 1
+_BOUNDS = len(BOUNDS_NS)
 _OVERFLOW = OVERFLOW  # the same for compiled code, as a C number
 WORD = 0xFFFFFFFFFFFFFFFF
 SPREAD = 0x9E3779B97F4A7C15
@@ -43,6 +70,7 @@ class SeriesTable:
         self.limit = self.limits.data
         self.hold = self.held.data
         self.overflow = self.overflowed.data
+        self.bound = np.array(BOUNDS_NS, np.uint64).data
         self._hold_rows(np.zeros(256, SERIES), 0)
 
     def _hold_rows(self, rows: np.ndarray, used: int) -> None:
@@ -55,6 +83,10 @@ class SeriesTable:
         self.bytes = rows["bytes"].data
         self.connections = rows["connections"].data
         self.live = rows["live"].data
+        self.counters = rows["counters"].data
+        self.closed = rows["closed"].data
+        self.sum_ns = rows["sum_ns"].data
+        self.buckets = rows["buckets"].data
         self.index_key = np.zeros(2 * len(rows), np.uint64).data
         self.index_row = np.full(2 * len(rows), -1, np.int32).data
         for row in range(used):
@@ -83,8 +115,10 @@ class SeriesTable:
         received: int,
         opened: bool,
         live: bool,
-    ) -> None:
-        """Add one flow's difference: `sent` and `received` are packets << 40 | bytes, from the workload's side."""
+    ) -> int:
+        """Add one flow's difference: `sent` and `received` are packets << 40 | bytes, from the workload's side.
+
+        Returns the row, which holds until `drop`."""
         key = bit << 58 | role << 57 | protocol << 54 | local << 27 | peer
         at = self._find(key)
         if at < 0:
@@ -102,6 +136,22 @@ class SeriesTable:
         self.bytes[at, 1] += received & 0xFFFFFFFFFF
         self.connections[at] += opened
         self.live[at] += live
+        return at
+
+    def find(self, bit: int, role: int, protocol: int, local: int, peer: int) -> int:
+        """The row where `add` counts such a flow; -1: it never did."""
+        at = self._find(bit << 58 | role << 57 | protocol << 54 | local << 27 | peer)
+        if at < 0:
+            at = self._find(bit << 58 | protocol << 54 | _OVERFLOW << 27 | _OVERFLOW)
+        return at
+
+    def time(self, at: int, what: int, took_ns: int) -> None:
+        """One of the times of layout.TIMES, in row `at`."""
+        bucket = 0
+        while bucket < _BOUNDS and took_ns > self.bound[bucket]:
+            bucket += 1
+        self.sum_ns[at, what] += took_ns
+        self.buckets[at, what, bucket] += 1
 
     def _find(self, key: int) -> int:
         mask = 2 * self.capacity - 1

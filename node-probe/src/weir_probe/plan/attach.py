@@ -5,7 +5,7 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from weir_probe.capture.model import Capture, CaptureError, Interface, InterfaceGone, Selected
+from weir_probe.capture.model import Capture, CaptureError, Interface, InterfaceGone, Prefix, Selected
 from weir_probe.plan.endpoints import Masks, Resolution
 from weir_probe.plan.interfaces import Place
 
@@ -37,6 +37,7 @@ class Attachments:
         self._pending: dict[tuple[int, int], Interface] = {}
         self._selected: Sequence[Selected] = ()
         self._ports: Mapping[tuple[int, int], int] = {}
+        self._peers: Mapping[Prefix, int] = {}
         self._last_id = max((i.id for i in self.watched.values()), default=0)
 
     def shares(self, interface: Interface) -> bool:
@@ -95,14 +96,24 @@ class Attachments:
         selected = []
         for key, interface in interfaces.items():
             masks: Masks = resolution.masks[wanted[key][1]]
-            selected.append(Selected(interface, masks.opened_in, masks.opened_out, masks.by_port))
-        if selected == self._selected and resolution.ports == self._ports:
+            selected.append(Selected(interface, masks.opened_in, masks.opened_out, masks.by_port, masks.by_peer))
+        self._program(selected, resolution.ports, resolution.peers.prefixes)
+
+    def reselect(self, peers: Mapping[Prefix, int]) -> None:
+        """The peers that observations are limited to have other addresses; all else stays."""
+        self._program(self._selected, self._ports, peers)
+
+    def _program(
+        self, selected: Sequence[Selected], ports: Mapping[tuple[int, int], int], peers: Mapping[Prefix, int]
+    ) -> None:
+        if selected == self._selected and ports == self._ports and peers == self._peers:
             return
         before = {s.interface.key: s for s in self._selected}
-        if resolution.ports != self._ports or any(before.get(s.interface.key, s) != s for s in selected):
+        changed = ports != self._ports or peers != self._peers
+        if changed or any(before.get(s.interface.key, s) != s for s in selected):
             self.generation += 1
-        self._capture.program(selected, resolution.ports, max(self.generation, 1))
-        self._selected, self._ports = selected, resolution.ports
+        self._capture.program(selected, ports, max(self.generation, 1), peers)
+        self._selected, self._ports, self._peers = selected, ports, peers
 
     def _fresh(self, wanted: Mapping[tuple[int, int], tuple[Place, str]]) -> dict[tuple[int, int], Interface]:
         """The interfaces that are not watched yet. Those of one pod have one id: a flow that leaves by one of them and

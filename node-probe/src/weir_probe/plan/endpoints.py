@@ -1,10 +1,13 @@
 """From the plan and this node's pods to what the capture is told: pure, the same in the same order every time."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from weir_api.nodeprobe import PlannedObservation
 from weir_api.selector import Direction, Transport, selects
+from weir_probe.plan.peers import PeerPlan, peer_plan
 from weir_probe.plan.pods import LocalPod
 
 _PROTOCOL = {Transport.TCP: 6, Transport.UDP: 17, Transport.SCTP: 132}
@@ -17,16 +20,18 @@ class Masks:
     opened_in: int = 0
     opened_out: int = 0
     by_port: int = 0
+    by_peer: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """The plan, resolved: masks by pod uid (only pods that something selects), the server ports that observations are
-    limited to, and which pods each observation matches."""
+    """The plan, resolved: masks by pod uid (only pods that something selects), the server ports
+    and peers that observations are limited to, and which pods each observation matches."""
 
     masks: Mapping[str, Masks] = field(default_factory=dict)
     ports: Mapping[tuple[int, int], int] = field(default_factory=dict)
     matched: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    peers: PeerPlan = field(default_factory=PeerPlan)
 
 
 def assign_bits(observations: Iterable[PlannedObservation], held: Mapping[str, int], limit: int = 64) -> dict[str, int]:
@@ -41,10 +46,13 @@ def assign_bits(observations: Iterable[PlannedObservation], held: Mapping[str, i
 
 
 def resolve(
-    observations: Sequence[PlannedObservation], bits: Mapping[str, int], pods: Iterable[LocalPod]
+    observations: Sequence[PlannedObservation],
+    bits: Mapping[str, int],
+    pods: Iterable[LocalPod],
+    members: Mapping[str, AbstractSet[bytes]] = MappingProxyType({}),
 ) -> Resolution:
-    """Which pods each observation selects, and how. Pods on the host's network share its interfaces with everything
-    else on the node and are not watched; the caller reports them."""
+    """Which pods each observation selects, and how. `members`: see peer_plan. Pods on the host's network share its
+    interfaces with everything else on the node and are not watched; the caller reports them."""
     local = list(pods)
     masks: dict[str, Masks] = {}
     ports: dict[tuple[int, int], int] = {}
@@ -61,8 +69,9 @@ def resolve(
                 opened_in=before.opened_in | (bit if selector.direction is not Direction.EGRESS else 0),
                 opened_out=before.opened_out | (bit if selector.direction is not Direction.INGRESS else 0),
                 by_port=before.by_port | (bit if selector.ports else 0),
+                by_peer=before.by_peer | (bit if selector.peers else 0),
             )
         for port in selector.ports or ():
             key = (_PROTOCOL[port.protocol], port.port)
             ports[key] = ports.get(key, 0) | bit
-    return Resolution(masks, ports, matched)
+    return Resolution(masks, ports, matched, peer_plan(observations, bits, local, members))

@@ -2,6 +2,7 @@ cimport cython
 
 from weir_probe.streams.fragments cimport FragmentTable
 from weir_probe.streams.ports cimport PortMasks
+from weir_probe.streams.prefixes cimport PrefixMasks
 from weir_probe.streams.table cimport FlowTable
 from weir_probe.wire.cursor cimport Cursor
 from weir_probe.wire.packet cimport Packet
@@ -11,7 +12,7 @@ cdef int _BYTES_BITS
 cdef Py_ssize_t _HEAD
 cdef Py_ssize_t _NON_IP, _NOT_SELECTED, _DUPLICATE, _MALFORMED, _TABLE_FULL, _FRAGMENTS_FULL
 cdef int _PACKET_NON_IP, _PACKET_MALFORMED, _WHOLE, _FIRST, _LATER
-cdef unsigned int _TCP, _UDP, _ICMP, _ICMPV6, _FIN, _SYN, _ACK
+cdef unsigned int _TCP, _UDP, _FIN, _SYN, _ACK
 
 
 @cython.final
@@ -19,6 +20,7 @@ cdef class FlowEngine:
     cdef readonly FlowTable table
     cdef readonly FragmentTable fragments
     cdef readonly PortMasks port_masks
+    cdef readonly PrefixMasks peer_masks
     cdef Cursor cursor
     cdef Packet packet, orphan
     cdef readonly Py_ssize_t carried
@@ -28,7 +30,7 @@ cdef class FlowEngine:
     cdef unsigned short[:] iface_id
     cdef unsigned char[:] iface_pod_side, iface_raw_ip
     cdef unsigned int[:] iface_generation
-    cdef unsigned long long[:] opened_in, opened_out, by_port
+    cdef unsigned long long[:] opened_in, opened_out, by_port, by_peer
     cdef unsigned long long[:, ::1] tally
     cdef readonly unsigned long long frames, bytes
     cdef public long long clock_shift_ns
@@ -100,6 +102,8 @@ cdef class FlowEngine:
         Py_ssize_t iface,
         bint outgoing,
     ) noexcept nogil
+    @cython.locals(link=cython.ulonglong)
+    cdef unsigned long long _headers(self, Packet p, unsigned long long word) noexcept nogil
     @cython.locals(way=cython.Py_ssize_t, fins=cython.uint)
     cdef void _measure(
         self, Py_ssize_t index, Packet p, Py_ssize_t sender, unsigned long long ts_ns
@@ -128,12 +132,14 @@ cdef class FlowEngine:
     @cython.locals(
         mask=cython.ulonglong,
         by_port=cython.ulonglong,
+        by_peer=cython.ulonglong,
         protocol=cython.uint,
         low=cython.uint,
         high=cython.uint,
         named=cython.ulonglong,
     )
     cdef unsigned long long _select(
-        self, Py_ssize_t iface, unsigned long long key, Py_ssize_t opener, Py_ssize_t side, unsigned int flags
+        self, Packet p, Py_ssize_t iface, unsigned long long key, Py_ssize_t opener, Py_ssize_t side, Py_ssize_t sender,
+        unsigned int flags
     ) noexcept nogil
     cdef void _carry(self, Py_ssize_t index, Packet p, int sender) noexcept nogil

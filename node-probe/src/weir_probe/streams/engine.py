@@ -16,6 +16,7 @@ import numpy.typing as npt
 from weir_probe.streams.fragments import FRAGMENTS, FragmentTable
 from weir_probe.streams.layout import BYTES_BITS, BYTES_MASK, IFACE, LIVE, OUTCOMES
 from weir_probe.streams.ports import PortMasks
+from weir_probe.streams.prefixes import PrefixMasks
 from weir_probe.streams.table import FlowTable
 from weir_probe.wire import linktypes, packet, protocols
 from weir_probe.wire.cursor import Cursor
@@ -32,7 +33,7 @@ _NON_IP, _NOT_SELECTED, _DUPLICATE = 0, 1, 2
 _MALFORMED, _TABLE_FULL, _FRAGMENTS_FULL = 3, 4, 6
 _PACKET_NON_IP, _PACKET_MALFORMED = packet.NON_IP, packet.MALFORMED
 _WHOLE, _FIRST, _LATER = packet.WHOLE, packet.FIRST, packet.LATER
-_TCP, _UDP, _ICMP, _ICMPV6 = protocols.TCP, protocols.UDP, protocols.ICMP, protocols.ICMPV6
+_TCP, _UDP = protocols.TCP, protocols.UDP
 _FIN = 0x01
 _SYN, _ACK = 0x02, 0x10
 _HEAD = 4  # the slot's word of ports, protocol, state and interface
@@ -61,6 +62,7 @@ class FlowEngine:
         self.table = table
         self.fragments = FragmentTable(fragments)
         self.port_masks = PortMasks()
+        self.peer_masks = PrefixMasks()
         self.cursor = Cursor()
         self.packet = Packet()
         self.orphan = Packet()
@@ -74,6 +76,7 @@ class FlowEngine:
         self.opened_in = self.ifaces["opened_in"].data
         self.opened_out = self.ifaces["opened_out"].data
         self.by_port = self.ifaces["by_port"].data
+        self.by_peer = self.ifaces["by_peer"].data
         self.outcomes = np.zeros((len(OUTCOMES), 2), np.uint64)
         self.tally = self.outcomes.data
         self.frames = 0
@@ -253,9 +256,8 @@ class FlowEngine:
             return
         if self.selects and not self._counts_here(index, p, key, sender, word, iface, outgoing):
             return
-        self.table.add(index, sender, word)
-        if self.table.measures:
-            self._measure(index, p, sender, last_ns)
+        self.table.add(index, sender, word, self._headers(p, word))
+        self._measure(index, p, sender, last_ns)
         self._carry(index, p, sender)
         late = first_ns <= self.table.last[index]
         self.table.last[index] = max(self.table.last[index], last_ns)
@@ -284,7 +286,7 @@ class FlowEngine:
         side = mask = generation = iface_id = 0
         if self.selects:
             side = self._workload_side(sender, iface, outgoing)
-            mask = self._select(iface, key, opener, side, p.tcp_flags)
+            mask = self._select(p, iface, key, opener, side, sender, p.tcp_flags)
             if not mask:
                 self._tell(_NOT_SELECTED, word)
                 return
@@ -301,7 +303,9 @@ class FlowEngine:
         self.table.words[index, 3 - low] = p.dst1
         self.table.traffic[index, 0] = 0
         self.table.traffic[index, 1] = 0
-        self.table.add(index, sender, word)
+        self.table.headers[index, 0] = 0
+        self.table.headers[index, 1] = 0
+        self.table.add(index, sender, word, self._headers(p, word))
         self.table.last[index] = last_ns
         self.table.observations[index] = mask
         self.table.peer_observations[index] = 0
@@ -309,14 +313,16 @@ class FlowEngine:
         self.table.generation[index] = generation
         self.table.peer_generation[index] = 0
         self.table.peer_iface[index] = 0
-        self.table.tcp_flags[index, sender] = p.tcp_flags
-        self.table.tcp_flags[index, 1 - sender] = 0
+        self.table.tcp_flags[index, 0] = 0
+        self.table.tcp_flags[index, 1] = 0
         self.table.opener[index] = opener
         self.table.workload_side[index] = side
         if self.table.max_flows:
             self.table.serial[index] = serial
-        if self.table.measures:
-            self._measure(index, p, sender, last_ns)
+        self.table.index[index] = index
+        self.table.performance.begin(index)
+        self._measure(index, p, sender, last_ns)
+        self.table.tcp_flags[index, sender] = p.tcp_flags
         self.table.words[index, _HEAD] = key | _LIVE | iface_id << 48
         self._carry(index, p, sender)
 
@@ -325,19 +331,22 @@ class FlowEngine:
             self.carried = index
             self.way = 0 if sender == self.table.opener[index] else 1
 
+    def _headers(self, p: Packet, word: int) -> int:
+        """Link headers << 32 | IP and transport headers of the bytes in `word`."""
+        link = (word & _BYTES_MASK) - p.l3_bytes
+        return link << 32 | (p.l3_bytes - p.l4_bytes if p.protocol in (_TCP, _UDP) else 0)
+
     def _measure(self, index: int, p: Packet, sender: int, ts_ns: int) -> None:
         """The packet in the flow's performance; the slot knows its opener, and the flags of the packets before."""
-        way = 0 if sender == self.table.opener[index] else 1
-        self.table.performance.add_bytes(index, way, p.l3_bytes, p.l4_bytes)
-        if p.fragment == _LATER:
+        if not p.complete:
             return
+        way = 0 if sender == self.table.opener[index] else 1
         if p.protocol == _TCP:
-            if p.complete:
-                fins = self.table.tcp_flags[index, 0] & self.table.tcp_flags[index, 1] & _FIN
-                self.table.performance.observe_tcp(index, p, way, fins != 0, ts_ns)
+            fins = self.table.tcp_flags[index, 0] & self.table.tcp_flags[index, 1] & _FIN
+            self.table.performance.observe_tcp(index, p, way, fins != 0, ts_ns)
         elif p.protocol == _UDP:
             self.table.performance.observe_udp(index, way, ts_ns)
-        elif (p.protocol == _ICMP or p.protocol == _ICMPV6) and p.complete:  # noqa: PLR1714 -- C comparisons
+        else:
             self.table.performance.observe_echo(index, p, way, ts_ns)
 
     def _counts_here(self, index: int, p: Packet, key: int, sender: int, word: int, iface: int, outgoing: bool) -> bool:
@@ -351,7 +360,7 @@ class FlowEngine:
         opener = self.table.opener[index]
         flags = self.table.tcp_flags[index, 0] | self.table.tcp_flags[index, 1] | p.tcp_flags
         if counted_by == 0:
-            mask = self._select(iface, key, opener, side, flags)
+            mask = self._select(p, iface, key, opener, side, sender, flags)
             if not mask:
                 self._tell(_NOT_SELECTED, word)
                 return False
@@ -365,12 +374,12 @@ class FlowEngine:
         if counted_by != iface_id:
             other = self.table.peer_iface[index]
             if other == 0 or (other == iface_id and self.table.peer_generation[index] != generation):
-                self.table.peer_observations[index] = self._select(iface, key, opener, side, flags)
+                self.table.peer_observations[index] = self._select(p, iface, key, opener, side, sender, flags)
                 self.table.peer_generation[index] = generation
                 self.table.peer_iface[index] = iface_id
             self._tell(_DUPLICATE, word)
             return False
-        mask = self._select(iface, key, opener, side, flags)
+        mask = self._select(p, iface, key, opener, side, sender, flags)
         self.table.observations[index] = mask
         self.table.generation[index] = generation
         if mask:
@@ -389,8 +398,8 @@ class FlowEngine:
         """A packet leaves the workload on egress inside the pod, on ingress at the host's side of its interface."""
         return sender if outgoing == (self.iface_pod_side[iface] != 0) else 1 - sender
 
-    def _select(self, iface: int, key: int, opener: int, side: int, flags: int) -> int:
-        """The observations that take this flow for the workload behind `iface`."""
+    def _select(self, p: Packet, iface: int, key: int, opener: int, side: int, sender: int, flags: int) -> int:
+        """The observations that take this packet's flow for the workload behind `iface`."""
         mask = self.opened_out[iface] if opener == side else self.opened_in[iface]
         by_port = mask & self.by_port[iface]
         if by_port:
@@ -401,4 +410,11 @@ class FlowEngine:
             if protocol != _TCP or not flags & _SYN:  # the opener is a guess
                 named |= self.port_masks.get(protocol, high if opener else low)
             mask &= ~by_port | named
+        by_peer = mask & self.by_peer[iface]
+        if by_peer:
+            if sender == side:
+                named = self.peer_masks.get(p.dst0, p.dst1)
+            else:
+                named = self.peer_masks.get(p.src0, p.src1)
+            mask &= ~by_peer | named
         return mask

@@ -41,30 +41,98 @@ SLOT: Final = np.dtype(
         ("traffic", "<u8", (2,)),
         ("last", "<u8"),
         ("observations", "<u8"),
-        ("peer_observations", "<u8"),
-        ("first_ns", "<u8"),
         ("generation", "<u4"),
         ("peer_generation", "<u4"),
         ("peer_iface", "<u2"),
         ("tcp_flags", "u1", (2,)),
         ("opener", "u1"),
         ("workload_side", "u1"),
-        ("pad", "u1", (2,)),
-        ("reserved", "<u8", (3,)),
+        ("opening", "u1"),
+        ("reset", "u1"),
+        ("headers", "<u8", (2,)),
+        ("last_ns", "<u8", (2,)),
+        ("marks", "<u4"),
+        ("index", "<u4"),
+        ("high", "<u4", (2,)),
+        ("low", "<u4", (2,)),
+        ("next_seq", "<u4", (2,)),
+        ("initial_seq", "<u4", (2,)),
+        ("last_seq", "<u4"),
+        ("awaited", "<u4"),
+        ("retrans", "<u4", (2,)),
+        ("zero_win", "<u4", (2,)),
+        ("held_ns", "<u8"),
+        ("peer_observations", "<u8"),
+        ("first_ns", "<u8"),
+        ("syn_ns", "<u8"),
+        ("synack_ns", "<u8"),
+        ("retrans_opening", "<u4", (2, 2)),
+        ("syn", "<u4"),
+        ("synack", "<u4"),
+        ("fin", "<u4"),
+        ("pad", "<u4"),
     ]
 )
+
+#: What is timed, by number in a sample.
+TIMES: Final = ("rtt_client", "rtt_server", "srt", "art", "cit", "rtt")
+#: The number of a sample that tells of no time, but of a segment out of sequence.
+SEGMENT: Final = 7
+
+#: What a flow counts beside packets and bytes. The first ten by way, opener's (tx) and other's (rx) in turn.
+COUNTERS: Final = (
+    "l3_bytes_tx",
+    "l3_bytes_rx",
+    "l4_bytes_tx",
+    "l4_bytes_rx",
+    "retrans_tx",
+    "retrans_rx",
+    "ooo_tx",
+    "ooo_rx",
+    "zero_win_tx",
+    "zero_win_rx",
+    "retrans_syn",
+    "retrans_synack",
+    "syn",
+    "synack",
+    "fin",
+)
+
+SAMPLE: Final = np.dtype(
+    [
+        ("sequence", "<u8"),
+        ("ns", "<u8"),
+        ("slot", "<u4"),
+        ("kind", "u1"),
+        ("way", "u1"),
+        ("segments", "<u2"),
+        ("seq", "<u4"),
+        ("length", "<u4"),
+        ("low", "<u4"),
+        ("high", "<u4"),
+        ("enters", "<u4"),
+        ("pad", "<u4"),
+    ]
+)
+
+RING: Final = np.dtype([("head", "<u8"), ("tail", "<u8"), ("lost", "<u8"), ("unmeasured", "<u8")])
 
 #: What user space has already exported of each slot; a parallel array of its own, so that a probe that takes over
 #: a running table counts nothing twice.
 EXPORTED: Final = np.dtype(
     [
         ("traffic", "<u8", (2,)),  # the slot's words as last read
-        ("recorded", "<u8", (2,)),  # the slot's words in the last flow record
+        ("headers", "<u8", (2,)),  # the same of the layers
+        ("layers", "<i8", (2, 2)),  # bytes of layer 3, 4 by side that were not told yet; below 0: told too early
+        ("counters", "<u4", (len(COUNTERS) - 4,)),  # as last read, those beyond the bytes
+        ("pad", "<u4"),
+        ("recorded", "<u8", (2,)),  # the slot's words since the last flow record
+        ("recorded_counters", "<u8", (len(COUNTERS),)),
         ("recorded_ns", "<u8"),  # CLOCK_MONOTONIC of that record
         ("flow_id", "<u8"),  # 0: not seen by user space yet
         ("sequence", "<u4"),  # records of this flow so far
         ("retired_tick", "<u4"),  # tick in which the slot was retired; 0: not
-        ("peer", "<u8"),  # export's memory of who the peer is: version << 32 | side << 31 | identity
+        ("peer", "<u8"),  # export's memory of who the peer is: Peers.of_flow
     ]
 )
 
@@ -79,5 +147,6 @@ IFACE: Final = np.dtype(
         ("opened_in", "<u8"),
         ("opened_out", "<u8"),
         ("by_port", "<u8"),
+        ("by_peer", "<u8"),
     ]
 )

@@ -2,21 +2,19 @@
 
 """Performance of each flow, packet by packet: times, retransmissions, windows, and how the flow ended.
 
-docs/flows.md defines every figure. One row per slot of the flow table, in memory of a fixed size: nothing here grows
-with the length of a flow. Direction 0 is from the client, the end that opened the flow; 1 is from the server.
+docs/flows.md defines every figure, bpf/tcp.h is the same for the kernel. What is kept of a flow is in its slot
+(layout.SLOT). Times, and segments out of sequence, go to where they are kept: to Measures at once (capture files), or
+to the stream of samples. Way 0 is from the client, the end that opened the flow; 1 is from the server.
 """
 
 from typing import Any, Final
 
-import numpy as np
 import numpy.typing as npt
 
+from weir_probe.streams.layout import TIMES
+from weir_probe.streams.measures import Measures
+from weir_probe.streams.samples import Samples
 from weir_probe.wire.packet import Packet
-
-#: What is timed, by index.
-TIMES: Final = ("rtt_client", "rtt_server", "srt", "art", "cit")
-#: Ranges of sequence numbers remembered per direction: one cache line. Beyond, the lowest gap is taken as filled.
-RANGES: Final = 8
 
 #: How a flow ended, by index; docs/flows.md.
 CLOSE_TYPES: Final = (
@@ -42,43 +40,7 @@ OPENING_STATES: Final = ("none", "syn", "synack", "challenged", "established", "
 #: An open connection without a packet for so long has timed out.
 IDLE_TIMEOUT_NS: Final = 300_000_000_000
 
-PERFORMANCE: Final = np.dtype(
-    [
-        ("l3_bytes", "<u8", (2,)),
-        ("l4_bytes", "<u8", (2,)),
-        ("count", "<u8", (5,)),
-        ("sum_ns", "<u8", (5,)),
-        ("max_ns", "<u8", (5,)),
-        ("rtt_ns", "<u8"),
-        ("last_ns", "<u8", (2,)),
-        ("syn_ns", "<u8"),  # the client's first SYN
-        ("synack_ns", "<u8"),  # the server's first SYN+ACK
-        ("held_ns", "<u8"),  # an srt that counts once a response shows that the request was complete
-        ("range_low", "<u4", (2, RANGES)),
-        ("range_high", "<u4", (2, RANGES)),
-        ("last_seq", "<u4", (2,)),
-        ("next_seq", "<u4", (2,)),
-        ("initial_seq", "<u4", (2,)),
-        ("synack_ack", "<u4"),
-        ("echo", "<u4"),  # identifier and sequence number of the last echo request
-        ("retrans", "<u4", (2,)),
-        ("retrans_opening", "<u4", (2,)),  # SYN and SYN+ACK, by direction
-        ("retrans_kind", "<u4", (2,)),  # SYN, SYN+ACK
-        ("ooo", "<u4", (2,)),
-        ("zero_win", "<u4", (2,)),
-        ("syn", "<u4"),
-        ("synack", "<u4"),
-        ("fin", "<u4"),
-        ("marks", "<u4"),
-        ("ranges", "u1", (2,)),
-        ("opening", "u1"),
-        ("reset", "u1"),  # the close type that an RST gave
-        ("pad", "u1", (4,)),
-    ]
-)
-
-_RANGES = RANGES
-_RTT_CLIENT, _RTT_SERVER, _SRT, _ART, _CIT = range(5)
+_RTT_CLIENT, _RTT_SERVER, _SRT, _ART, _CIT, _RTT = range(len(TIMES))
 _FIN, _SYN, _RST, _PSH, _ACK = 0x01, 0x02, 0x04, 0x08, 0x10
 _KIND = 0x3F  # without the ECN bits (RFC 3168 §6.1), which an opening SYN may carry
 _MASK = 0xFFFFFFFF  # sequence numbers count modulo 2^32 (RFC 9293 §3.4)
@@ -86,8 +48,9 @@ _HALF = 1 << 31
 _WINDOW = 1 << 30  # no window is larger (RFC 7323 §2.3)
 _SRT_LIMIT, _ART_LIMIT, _RTT_LIMIT = 10_000_000_000, 30_000_000_000, 30_000_000_000
 
-# Marks of a row; the first three stand for two bits, one per direction
-_SENT_SYN, _SENT_SYNACK, _SPOKE = 0x1, 0x4, 0x10
+# Marks of a slot; the first five stand for two bits, one for each way
+_SENT_SYN, _SENT_SYNACK, _SPOKE, _SENT_DATA = 0x1, 0x4, 0x10, 0x20000
+_HOLES = 0x80000  # some data between `low` and `high` was not seen
 _SYN_FIRST = 0x40  # the client's SYN came before the server's SYN+ACK
 _ANSWERED = 0x80  # the handshake's ACK is due
 _IDLE = 0x100  # the handshake is done, and the client has sent nothing yet
@@ -105,6 +68,9 @@ _CLIENT_ESTABLISH_RST = CLOSE_TYPES.index("client_establish_rst")  # the server'
 _PORT_REUSE = CLOSE_TYPES.index("client_source_port_reuse")
 _LACK = CLOSE_TYPES.index("server_queue_lack")
 _CLIENT_RST = CLOSE_TYPES.index("client_rst")
+_SYN_MISS, _ACK_MISS = CLOSE_TYPES.index("server_syn_miss"), CLOSE_TYPES.index("client_ack_miss")
+_CLIENT_HALF_CLOSE = CLOSE_TYPES.index("client_half_close")
+_SERVER_HALF_CLOSE, _TIMEOUT = CLOSE_TYPES.index("server_half_close"), CLOSE_TYPES.index("tcp_timeout")
 
 
 def _before(one: int, other: int) -> bool:
@@ -112,70 +78,68 @@ def _before(one: int, other: int) -> bool:
     return (one - other) & _MASK >= _HALF
 
 
-def close_types(
-    rows: npt.NDArray[Any], fins: npt.NDArray[Any], idle_ns: npt.NDArray[np.uint64]
-) -> npt.NDArray[np.uint8]:
-    """How each TCP connection ended, as indexes of CLOSE_TYPES.
-
-    `fins`: whether the client, the server sent FIN, by row; `idle_ns`: how long nothing has come since.
-    """
-    opening, (client, server) = rows["opening"], fins.T
-    states = {name: opening == state for state, name in enumerate(OPENING_STATES)}
-    rules = {
-        "server_syn_miss": states["syn"],
-        "client_ack_miss": states["synack"],
-        "server_queue_lack": states["queue_lack"],
-        "finish": client & server,
-        "server_half_close": client,
-        "client_half_close": server,
-        "tcp_timeout": states["established"] & (idle_ns >= IDLE_TIMEOUT_NS),
-    }
-    ends = np.select(list(rules.values()), [CLOSE_TYPES.index(name) for name in rules])
-    return np.where(rows["reset"], rows["reset"], ends).astype(np.uint8)
+def close_type(opening: int, reset: int, client_flags: int, server_flags: int, timed_out: bool) -> int:
+    """How a TCP connection ended, as an index of CLOSE_TYPES: `opening` and `reset` as its slot has them, the flags
+    that either end has sent, and whether nothing came for as long as an open connection may be idle."""
+    if reset:
+        return reset
+    if opening == _OPENS:
+        return _SYN_MISS
+    if opening == _ANSWERS:
+        return _ACK_MISS
+    if opening == _QUEUE_LACK:
+        return _LACK
+    if client_flags & server_flags & _FIN:
+        return _FINISH
+    if client_flags & _FIN:
+        return _SERVER_HALF_CLOSE
+    if server_flags & _FIN:
+        return _CLIENT_HALF_CLOSE
+    return _TIMEOUT if opening == _ESTABLISHED and timed_out else 0
 
 
 class Performance:
-    """Figures of flows in rows of PERFORMANCE, named by their index."""
+    """What packets do to the slots of a table, named by their index."""
 
-    def __init__(self, rows: npt.NDArray[Any]) -> None:
-        self.use(rows)
+    def __init__(self, slots: npt.NDArray[Any], measures: Measures, samples: Samples | None = None) -> None:
+        """With `samples` they get the times and segments, for others to read; without them `measures` does."""
+        self.measures = measures
+        self.streams = samples is not None
+        self.samples = Samples() if samples is None else samples
+        self.use(slots)
 
-    def use(self, rows: npt.NDArray[Any]) -> None:
-        """From here on the rows are these: the table has grown."""
-        self.l3_bytes = rows["l3_bytes"].data
-        self.l4_bytes = rows["l4_bytes"].data
-        self.count = rows["count"].data
-        self.sum_ns = rows["sum_ns"].data
-        self.max_ns = rows["max_ns"].data
-        self.rtt_ns = rows["rtt_ns"].data
-        self.last_ns = rows["last_ns"].data
-        self.syn_ns = rows["syn_ns"].data
-        self.synack_ns = rows["synack_ns"].data
-        self.held_ns = rows["held_ns"].data
-        self.range_low = rows["range_low"].data
-        self.range_high = rows["range_high"].data
-        self.last_seq = rows["last_seq"].data
-        self.next_seq = rows["next_seq"].data
-        self.initial_seq = rows["initial_seq"].data
-        self.synack_ack = rows["synack_ack"].data
-        self.echo = rows["echo"].data
-        self.retrans = rows["retrans"].data
-        self.retrans_opening = rows["retrans_opening"].data
-        self.retrans_kind = rows["retrans_kind"].data
-        self.ooo = rows["ooo"].data
-        self.zero_win = rows["zero_win"].data
-        self.syn = rows["syn"].data
-        self.synack = rows["synack"].data
-        self.fin = rows["fin"].data
-        self.marks = rows["marks"].data
-        self.ranges = rows["ranges"].data
-        self.opening = rows["opening"].data
-        self.reset = rows["reset"].data
+    def use(self, slots: npt.NDArray[Any]) -> None:
+        """From here on the slots are these: the table has grown."""
+        self.last_ns = slots["last_ns"].data
+        self.syn_ns = slots["syn_ns"].data
+        self.synack_ns = slots["synack_ns"].data
+        self.held_ns = slots["held_ns"].data
+        self.high = slots["high"].data
+        self.low = slots["low"].data
+        self.last_seq = slots["last_seq"].data
+        self.next_seq = slots["next_seq"].data
+        self.initial_seq = slots["initial_seq"].data
+        self.awaited = slots["awaited"].data
+        self.retrans = slots["retrans"].data
+        self.retrans_opening = slots["retrans_opening"].data
+        self.zero_win = slots["zero_win"].data
+        self.syn = slots["syn"].data
+        self.synack = slots["synack"].data
+        self.fin = slots["fin"].data
+        self.marks = slots["marks"].data
+        self.opening = slots["opening"].data
+        self.reset = slots["reset"].data
 
-    def add_bytes(self, index: int, way: int, l3_bytes: int, l4_bytes: int) -> None:
-        """Count what `way` has sent."""
-        self.l3_bytes[index, way] += l3_bytes
-        self.l4_bytes[index, way] += l4_bytes
+    def begin(self, index: int) -> None:
+        """A new flow in this slot."""
+        self.last_ns[index, 0] = self.last_ns[index, 1] = 0
+        self.retrans[index, 0] = self.retrans[index, 1] = 0
+        self.retrans_opening[index, 0, 0] = self.retrans_opening[index, 0, 1] = 0
+        self.retrans_opening[index, 1, 0] = self.retrans_opening[index, 1, 1] = 0
+        self.zero_win[index, 0] = self.zero_win[index, 1] = 0
+        self.syn[index] = self.synack[index] = self.fin[index] = 0
+        self.marks[index] = 0
+        self.opening[index] = self.reset[index] = 0
 
     def observe_udp(self, index: int, way: int, ts_ns: int) -> None:
         """Art: the first packet from the server after one from the client."""
@@ -190,9 +154,9 @@ class Performance:
         """Srt: the reply that has the identifier and sequence number of the last request."""
         if way == 0 and not p.answers:
             self.last_ns[index, 0] = ts_ns
-            self.echo[index] = p.seq
+            self.awaited[index] = p.seq
             self.marks[index] |= _AWAITS_ACK
-        elif way and p.answers and self.marks[index] & _AWAITS_ACK and self.echo[index] == p.seq:
+        elif way and p.answers and self.marks[index] & _AWAITS_ACK and self.awaited[index] == p.seq:
             self.marks[index] &= ~_AWAITS_ACK & _MASK
             self._time(index, _SRT, self.last_ns[index, 0], ts_ns)
 
@@ -207,7 +171,7 @@ class Performance:
             if not p.window:
                 self.zero_win[index, way] += 1
             if p.payload:
-                self._count_data(index, way, p.seq, p.payload)
+                self._count_data(index, p, way)
         self._follow(index, kind, way, both_fins)
         if ts_ns >= self.last_ns[index, 0] and ts_ns >= self.last_ns[index, 1]:
             if kind & (_SYN | _RST) or not kind & _ACK:
@@ -218,16 +182,17 @@ class Performance:
                 self._time_client(index, p, kind, ts_ns)
             self.marks[index] |= _SPOKE << way
             self.last_ns[index, way] = ts_ns
-            self.last_seq[index, way] = p.seq
+            if way == 0:
+                self.last_seq[index] = p.seq
             self.next_seq[index, way] = (p.seq + p.payload + (1 if kind & _SYN else 0)) & _MASK
 
     def _time(self, index: int, what: int, since_ns: int, ts_ns: int) -> None:
         if ts_ns < since_ns:  # a capture file out of order
             return
-        took = ts_ns - since_ns
-        self.count[index, what] += 1
-        self.sum_ns[index, what] += took
-        self.max_ns[index, what] = max(self.max_ns[index, what], took)
+        if self.streams:
+            self.samples.put_time(index, what, ts_ns - since_ns)
+        else:
+            self.measures.time(index, what, ts_ns - since_ns)
 
     def _count_opening(self, index: int, p: Packet, way: int) -> None:
         """A SYN or SYN+ACK; with another initial sequence number the connection starts anew."""
@@ -242,11 +207,9 @@ class Performance:
             self.marks[index] &= _SPOKE | _SPOKE << 1
             if not answer:
                 self.opening[index] = _NONE
-            self.ranges[index, 0] = self.ranges[index, 1] = 0
         elif known & sent:
             self.retrans[index, way] += 1
-            self.retrans_opening[index, way] += 1
-            self.retrans_kind[index, answer] += 1
+            self.retrans_opening[index, way, answer] += 1
         self.initial_seq[index, way] = p.seq
 
     def _time_opening(self, index: int, p: Packet, kind: int, way: int, ts_ns: int) -> None:
@@ -264,7 +227,7 @@ class Performance:
 
     def _time_synack(self, index: int, p: Packet, ts_ns: int) -> None:
         marks = self.marks[index]
-        if marks & _SENT_SYN and p.ack == (self.last_seq[index, 0] + 1) & _MASK:
+        if marks & _SENT_SYN and p.ack == (self.last_seq[index] + 1) & _MASK:
             self._time(index, _RTT_SERVER, self.syn_ns[index], ts_ns)
         if not marks & _SENT_SYNACK << 1:
             self.synack_ns[index] = ts_ns
@@ -272,7 +235,7 @@ class Performance:
                 marks |= _SYN_FIRST
         if not marks & _SHOOK:
             marks |= _ANSWERED
-            self.synack_ack[index] = p.ack
+            self.awaited[index] = p.ack
         self.marks[index] = marks
 
     def _time_client(self, index: int, p: Packet, kind: int, ts_ns: int) -> None:
@@ -293,13 +256,13 @@ class Performance:
             if (
                 marks & _ANSWERED
                 and kind == _ACK
-                and p.seq == self.synack_ack[index]
+                and p.seq == self.awaited[index]
                 and p.ack == (self.initial_seq[index, 1] + 1) & _MASK
             ):
                 marks = marks & ~_ANSWERED | _SHOOK | _IDLE
                 self._time(index, _RTT_CLIENT, self.synack_ns[index], ts_ns)
                 if marks & _SYN_FIRST and ts_ns - self.syn_ns[index] <= _RTT_LIMIT:
-                    self.rtt_ns[index] = ts_ns - self.syn_ns[index]
+                    self._time(index, _RTT, self.syn_ns[index], ts_ns)
         self.marks[index] = marks & _MASK
 
     def _time_server(self, index: int, p: Packet, kind: int, ts_ns: int) -> None:
@@ -325,87 +288,39 @@ class Performance:
             marks &= ~_REQUEST
         self.marks[index] = marks & ~_ANSWERED & _MASK
 
-    def _count_data(self, index: int, way: int, seq: int, length: int) -> None:
-        """Data seen before, late or new; keeps the ranges that were seen, the highest last."""
-        count = self.ranges[index, way]
-        end = (seq + length) & _MASK
-        if not count:
-            self.range_low[index, way, 0] = seq
-            self.range_high[index, way, 0] = end
-            self.ranges[index, way] = 1
+    def _count_data(self, index: int, p: Packet, way: int) -> None:
+        """Data new, seen, or left to Measures to tell. Keeps the end of what was seen, and the beginning where nothing
+        is missing."""
+        seq = p.seq
+        end = (seq + p.payload) & _MASK
+        if not self.marks[index] & _SENT_DATA << way:
+            self.marks[index] |= _SENT_DATA << way
+            self.low[index, way] = seq
+            self.high[index, way] = end
             return
-        top = count - 1
-        high = self.range_high[index, way, top]
-        if seq == high:
-            self.range_high[index, way, top] = end
-        else:
-            if _before(seq, high):
-                if (high - seq) & _MASK > _WINDOW:
-                    return  # outside any window: nothing that either end would take
-                if self._seen(index, way, seq):
-                    self.retrans[index, way] += 1
+        high = self.high[index, way]
+        low = self.low[index, way]
+        if seq != high:
+            if _before(seq, high) and (high - seq) & _MASK > _WINDOW:
+                return  # outside any window: nothing that either end would take
+            holes = self.marks[index] & _HOLES << way
+            if not holes and _before(seq, high) and (seq - low) & _MASK < (high - low) & _MASK:
+                self.retrans[index, way] += 1
+            else:
+                if self.streams:
+                    self.samples.put_segment(index, way, seq, p.payload, low, high, holes == 0)
                 else:
-                    self.ooo[index, way] += 1
-            self._cover(index, way, seq, end)
-            top = self.ranges[index, way] - 1
+                    self.measures.segment(index, way, seq, p.payload, low, high, holes == 0, 1)
+                self.marks[index] |= _HOLES << way
+                low = end if _before(high, end) else high
+                self.low[index, way] = low
+            if not _before(high, end):
+                return
+        self.high[index, way] = end
         # Comparison holds within half the number space: forget what is further down than a window
-        high = self.range_high[index, way, top]
-        while (high - self.range_high[index, way, 0]) & _MASK > _WINDOW:
-            self._drop_lowest(index, way)
-        if (high - self.range_low[index, way, 0]) & _MASK > _WINDOW:
-            self.range_low[index, way, 0] = (high - _WINDOW) & _MASK
-
-    def _seen(self, index: int, way: int, seq: int) -> bool:
-        for at in range(self.ranges[index, way]):
-            low = self.range_low[index, way, at]
-            if (seq - low) & _MASK < (self.range_high[index, way, at] - low) & _MASK:
-                return True
-        return False
-
-    def _drop_lowest(self, index: int, way: int) -> None:
-        count = self.ranges[index, way] - 1
-        for at in range(count):
-            self.range_low[index, way, at] = self.range_low[index, way, at + 1]
-            self.range_high[index, way, at] = self.range_high[index, way, at + 1]
-        self.ranges[index, way] = count
-
-    def _cover(self, index: int, way: int, seq: int, end: int) -> None:
-        """Add a range, and join the ones that it touches."""
-        count = self.ranges[index, way]
-        first = 0
-        while first < count and _before(self.range_high[index, way, first], seq):
-            first += 1
-        after = first
-        while after < count and not _before(end, self.range_low[index, way, after]):
-            if _before(self.range_low[index, way, after], seq):
-                seq = self.range_low[index, way, after]
-            if _before(end, self.range_high[index, way, after]):
-                end = self.range_high[index, way, after]
-            after += 1
-        if after == first:
-            if count == _RANGES:  # no room: the lowest gap is taken as filled
-                if first == 0:
-                    self.range_low[index, way, 0] = seq
-                    return
-                if first == 1:
-                    self.range_high[index, way, 0] = end
-                    return
-                seen = self.range_low[index, way, 0]
-                self._drop_lowest(index, way)
-                self.range_low[index, way, 0] = seen
-                first -= 1
-                count -= 1
-            for at in range(count, first, -1):
-                self.range_low[index, way, at] = self.range_low[index, way, at - 1]
-                self.range_high[index, way, at] = self.range_high[index, way, at - 1]
-            self.ranges[index, way] = count + 1
-        else:
-            for at in range(after, count):
-                self.range_low[index, way, first + 1 + at - after] = self.range_low[index, way, at]
-                self.range_high[index, way, first + 1 + at - after] = self.range_high[index, way, at]
-            self.ranges[index, way] = count - (after - first - 1)
-        self.range_low[index, way, first] = seq
-        self.range_high[index, way, first] = end
+        if (end - low) & _MASK > _WINDOW:
+            self.low[index, way] = (end - _WINDOW) & _MASK
+            self.marks[index] &= ~(_HOLES << way) & _MASK
 
     def _follow(self, index: int, kind: int, way: int, both_fins: bool) -> None:
         """The state of the opening, and what an RST means in it."""

@@ -4,17 +4,16 @@ from weir_probe.streams.hashing cimport KeyHash
 from weir_probe.streams.performance cimport Performance
 
 cdef Py_ssize_t _WAYS, _HEAD, _SLOT_WORDS
-cdef unsigned long long _EMPTY, _LIVE, _STATE_MASK, _KEY_MASK, _MATCH_MASK, _WORD_MASK, _HALF_FULL, _BYTES_MASK
+cdef unsigned long long _EMPTY, _LIVE, _STATE_MASK, _KEY_MASK, _MATCH_MASK, _WORD_MASK, _HALF_FULL, _HEADERS_HALF_FULL, _LOW_MASK, _BYTES_MASK
 cdef unsigned char _RETIRED
 cdef int _BYTES_BITS
 
 
 @cython.final
 cdef class FlowTable:
-    cdef readonly object slots, extra, archive, archive_extra
+    cdef readonly object slots, extra, archive, archive_extra, measured
     cdef readonly Py_ssize_t capacity, live, archived, max_flows
     cdef KeyHash hash
-    cdef readonly bint measures
     cdef readonly Performance performance
     cdef Py_ssize_t extra_size
     cdef unsigned long long hashed, bucket_mask
@@ -22,10 +21,10 @@ cdef class FlowTable:
     cdef unsigned char[:] state, opener, workload_side
     cdef unsigned char[:, :] tcp_flags
     cdef unsigned short[:] iface, peer_iface
-    cdef unsigned int[:] generation, peer_generation
-    cdef unsigned long long[:, :] traffic
+    cdef unsigned int[:] generation, peer_generation, index
+    cdef unsigned long long[:, :] traffic, headers
     cdef unsigned long long[:] last, first_ns, observations, peer_observations, serial, reader
-    cdef unsigned long long[:, :] more_packets, more_bytes
+    cdef unsigned long long[:, :] more_packets, more_bytes, more_link, more_header
 
     cdef void _use(self, slots, extra)
     @cython.locals(want=cython.ulonglong, start=cython.Py_ssize_t, index=cython.Py_ssize_t, _=cython.int)
@@ -62,8 +61,10 @@ cdef class FlowTable:
     @cython.locals(low=cython.uint, high=cython.uint)
     cdef bint closed(self, Py_ssize_t index) noexcept nogil
     cdef void retire(self, Py_ssize_t index) noexcept nogil
-    @cython.locals(total=cython.ulonglong)
-    cdef void add(self, Py_ssize_t index, Py_ssize_t side, unsigned long long word) noexcept nogil
+    @cython.locals(total=cython.ulonglong, layers=cython.ulonglong)
+    cdef void add(
+        self, Py_ssize_t index, Py_ssize_t side, unsigned long long word, unsigned long long headers
+    ) noexcept nogil
     cdef bint _grow(self) noexcept with gil
     @cython.locals(
         words="unsigned long long[:, ::1]",

@@ -14,13 +14,23 @@ import numpy.typing as npt
 
 from weir_probe.streams.hashing import KeyHash
 from weir_probe.streams.layout import BYTES_BITS, BYTES_MASK, EMPTY, LIVE, RETIRED, SLOT, WAYS
-from weir_probe.streams.performance import PERFORMANCE, Performance
+from weir_probe.streams.measures import MEASURED, Measures
+from weir_probe.streams.performance import Performance
+from weir_probe.streams.samples import Samples
 
-#: What a growing table knows of a flow besides its slot: the number of the frame it starts with, the packets and bytes
-#: of each side that its traffic words have no more room for, and who reads its payload (streams/call_engine.py).
-EXTRA: Final = np.dtype([("serial", "<u8"), ("packets", "<u8", (2,)), ("bytes", "<u8", (2,)), ("reader", "<u8")])
-#: The same where the performance of flows is asked for.
-EXTRA_PERFORMANCE: Final = np.dtype([*EXTRA.descr, ("performance", PERFORMANCE)])
+#: What a growing table knows of a flow besides its slot: the number of the frame it starts with, what was measured, what
+#: its words by side have no more room for, and who reads its payload (streams/call_engine.py).
+EXTRA: Final = np.dtype(
+    [
+        ("serial", "<u8"),
+        ("packets", "<u8", (2,)),
+        ("bytes", "<u8", (2,)),
+        ("link_bytes", "<u8", (2,)),
+        ("header_bytes", "<u8", (2,)),
+        ("reader", "<u8"),
+        ("measured", MEASURED),
+    ]
+)
 CAPACITY: Final = 65_536
 
 _WAYS = WAYS
@@ -32,6 +42,8 @@ _KEY_MASK = (1 << 40) - 1  # ports and protocol
 _MATCH_MASK = (1 << 48) - 1  # and the state
 _WORD_MASK = (1 << 64) - 1
 _HALF_FULL = 1 << 63 | 1 << 39  # of a traffic word: packets, bytes
+_HEADERS_HALF_FULL = 1 << 63 | 1 << 31
+_LOW_MASK = 0xFFFFFFFF
 _SLOT_WORDS = SLOT.itemsize // 8
 _BYTES_BITS = BYTES_BITS
 _BYTES_MASK = BYTES_MASK
@@ -47,20 +59,20 @@ class FlowTable:
         *,
         capacity: int = CAPACITY,
         max_flows: int = 0,
-        performance: bool = False,
+        samples: Samples | None = None,
         seed: int | None = None,
     ) -> None:
         """Over `slots` (layout.SLOT, in shared memory perhaps), or over own memory of `capacity` slots; a power of two.
 
-        `max_flows` > 0: own memory that grows until it holds so many flows, live and retired. `performance`: a growing
-        table has a row of PERFORMANCE for every flow.
+        `max_flows` > 0: own memory that grows until it holds so many flows, live and retired. `samples` get what slots
+        have no room for; without them it is in `measured`, a row for every slot, or in the `extra` of a growing table.
         """
         if slots is None:
             slots = np.zeros(capacity, SLOT)
         elif max_flows:
             raise ValueError("a table over given slots cannot grow: leave max_flows out")
-        if performance and not max_flows:
-            raise ValueError("performance: only a growing table holds it: give max_flows")
+        if samples is not None and max_flows:
+            raise ValueError("samples: they name slots, and flows of a growing table move: leave one of the two out")
         if slots.size < 2 * WAYS or slots.size & (slots.size - 1):
             raise ValueError(f"slots: {slots.size} is no power of two of at least {2 * WAYS}")
         self.hash = KeyHash(seed)
@@ -69,12 +81,11 @@ class FlowTable:
         self.live = 0  # kept by a growing table only: others empty the slots of a fixed one
         self.archived = 0
         self.archive = np.zeros(0, SLOT)
-        kind = EXTRA_PERFORMANCE if performance else EXTRA
-        self.extra_size = kind.itemsize // 8
-        self.archive_extra = np.zeros(0, kind)
-        self.measures = performance
-        self.performance = Performance(np.zeros(0, PERFORMANCE))
-        self._use(slots.reshape(-1), np.zeros(slots.size if max_flows else 0, kind))
+        self.extra_size = EXTRA.itemsize // 8
+        self.archive_extra = np.zeros(0, EXTRA)
+        self.measured = np.zeros(slots.size if samples is None and not max_flows else 0, MEASURED)
+        self.performance = Performance(np.zeros(0, SLOT), Measures(self.measured), samples)
+        self._use(slots.reshape(-1), np.zeros(slots.size if max_flows else 0, EXTRA))
 
     def _use(self, slots: npt.NDArray[Any], extra: npt.NDArray[Any]) -> None:
         self.slots = slots
@@ -85,6 +96,7 @@ class FlowTable:
         self.state = slots["state"].data
         self.iface = slots["iface"].data
         self.traffic = slots["traffic"].data
+        self.headers = slots["headers"].data
         self.last = slots["last"].data
         self.observations = slots["observations"].data
         self.peer_observations = slots["peer_observations"].data
@@ -94,14 +106,18 @@ class FlowTable:
         self.peer_iface = slots["peer_iface"].data
         self.tcp_flags = slots["tcp_flags"].data
         self.opener = slots["opener"].data
+        self.index = slots["index"].data
         self.workload_side = slots["workload_side"].data
         self.extra_words = extra.view(np.uint64).reshape(len(extra), self.extra_size).data
         self.serial = extra["serial"].data
         self.reader = extra["reader"].data
         self.more_packets = extra["packets"].data
         self.more_bytes = extra["bytes"].data
-        if self.measures:
-            self.performance.use(extra["performance"])
+        self.more_link = extra["link_bytes"].data
+        self.more_header = extra["header_bytes"].data
+        self.performance.use(slots)
+        if self.max_flows:
+            self.performance.measures.use(extra["measured"])
 
     def find(self, low0: int, low1: int, high0: int, high1: int, key: int) -> int:
         """The live slot of a flow: addresses of side 0 and side 1, ports and protocol as the head word has them."""
@@ -198,22 +214,26 @@ class FlowTable:
             return
         self.state[index] = _RETIRED
 
-    def add(self, index: int, side: int, word: int) -> None:
-        """Add packets << 40 | bytes to what `side` sent."""
+    def add(self, index: int, side: int, word: int, headers: int) -> None:
+        """Add packets << 40 | bytes to what `side` sent, of which link headers << 32 | IP and transport headers."""
         total = self.traffic[index, side] + word & _WORD_MASK
-        if self.max_flows and total & _HALF_FULL:
-            # Half of either field is used up: nobody reads differences meanwhile, so make room.
+        layers = self.headers[index, side] + headers & _WORD_MASK
+        if self.max_flows and (total & _HALF_FULL or layers & _HEADERS_HALF_FULL):
+            # Half of a field is used up: nobody reads differences meanwhile, so make room.
             self.more_packets[index, side] += total >> _BYTES_BITS
             self.more_bytes[index, side] += total & _BYTES_MASK
-            total = 0
+            self.more_link[index, side] += layers >> 32
+            self.more_header[index, side] += layers & _LOW_MASK
+            total = layers = 0
         self.traffic[index, side] = total
+        self.headers[index, side] = layers
 
     def _grow(self) -> bool:
         """Move to twice the slots, or more where a bucket overflows. False: at the bound, or out of memory."""
         capacity = self.capacity * 2
         while capacity <= 4 * self.max_flows + CAPACITY:
             try:
-                slots, extra = np.zeros(capacity, SLOT), np.zeros(capacity, self.extra.dtype)
+                slots, extra = np.zeros(capacity, SLOT), np.zeros(capacity, EXTRA)
             except MemoryError:
                 return False
             if self._move(slots, extra):
@@ -247,7 +267,7 @@ class FlowTable:
             try:
                 more = max(1024, self.archived)
                 self.archive = np.concatenate([self.archive, np.zeros(more, SLOT)])
-                self.archive_extra = np.concatenate([self.archive_extra, np.zeros(more, self.extra.dtype)])
+                self.archive_extra = np.concatenate([self.archive_extra, np.zeros(more, EXTRA)])
             except MemoryError:
                 return False  # the flow stays in its slot, retired
         self.archive[self.archived] = self.slots[index]
@@ -266,7 +286,7 @@ class FlowTable:
         for start in range(0, len(rows), _CHUNK):
             chunk = rows[start : start + _CHUNK]
             live = chunk >= 0
-            slots, extra = np.zeros(len(chunk), SLOT), np.zeros(len(chunk), self.extra.dtype)
+            slots, extra = np.zeros(len(chunk), SLOT), np.zeros(len(chunk), EXTRA)
             slots[live], extra[live] = self.slots[chunk[live]], self.extra[chunk[live]]
             slots[~live], extra[~live] = self.archive[-1 - chunk[~live]], self.archive_extra[-1 - chunk[~live]]
             yield slots, extra

@@ -1,6 +1,7 @@
 cimport cython
 
-cdef unsigned long long WORD
+cdef unsigned long long WORD, BYTES
+cdef Py_ssize_t _COUNTERS, _MEASURED_WORDS
 
 cdef class Ticker:
     cdef readonly object slots
@@ -30,13 +31,34 @@ cdef class Ticker:
     cdef unsigned int[:] row_slot
     cdef unsigned int[:] row_event
     cdef unsigned long long[:, :] row_delta
+    cdef readonly object measured
+    cdef unsigned long long[:, :] headers, read_headers, recorded_counters, row_counters, measured_words
+    cdef long long[:, :, :] layers
+    cdef unsigned char[:] opener, fresh
+    cdef unsigned int[:, :] retrans, zero_win, more_retrans, ooo, read_counters
+    cdef unsigned int[:, :, :] retrans_opening
+    cdef unsigned int[:] syn, synack, fin
+
+    @cython.locals(side=cython.Py_ssize_t, way=cython.Py_ssize_t, layer=cython.Py_ssize_t, which=cython.Py_ssize_t)
+    cdef void _take_back(self, Py_ssize_t i, Py_ssize_t row) noexcept
+    @cython.locals(opener=cython.Py_ssize_t, way=cython.Py_ssize_t)
+    cdef void _count(self, Py_ssize_t i, Py_ssize_t row, unsigned long long a, unsigned long long b) noexcept
+    @cython.locals(now=cython.ulonglong, headers=cython.ulonglong, layer=cython.Py_ssize_t, told=cython.longlong)
+    cdef void _layers(
+        self, Py_ssize_t i, Py_ssize_t row, Py_ssize_t side, Py_ssize_t way, unsigned long long octets
+    ) noexcept
+    cdef void _difference(self, Py_ssize_t i, Py_ssize_t row, Py_ssize_t which, unsigned int now) noexcept
 
     @cython.locals(i=cython.Py_ssize_t, count=cython.Py_ssize_t, state=cython.uchar, event=cython.uint,
                    a=cython.ulonglong, b=cython.ulonglong, last=cython.ulonglong, limit=cython.ulonglong)
     cpdef Py_ssize_t run(self, unsigned long long now, unsigned long long tcp_idle, unsigned long long tcp_closed,
                          unsigned long long other_idle)
 
-    @cython.locals(row=cython.Py_ssize_t, i=cython.Py_ssize_t, freed=cython.Py_ssize_t)
+    @cython.locals(i=cython.Py_ssize_t, side=cython.Py_ssize_t)
+    cpdef void postpone(self, Py_ssize_t row)
+
+    @cython.locals(row=cython.Py_ssize_t, i=cython.Py_ssize_t, freed=cython.Py_ssize_t, side=cython.Py_ssize_t,
+                   which=cython.Py_ssize_t, word=cython.Py_ssize_t)
     cpdef Py_ssize_t release(self, Py_ssize_t count)
 
     @cython.locals(i=cython.Py_ssize_t, retired=cython.Py_ssize_t)

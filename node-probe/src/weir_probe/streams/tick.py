@@ -10,15 +10,26 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from weir_probe.streams.layout import LIVE, RETIRED
+from weir_probe.streams.layout import COUNTERS, LIVE, RETIRED
+from weir_probe.streams.measures import MEASURED
 
 NEW: Final = 1
 ENDED: Final = 2
+#: It was idle for as long as an open connection may be.
+TIMED_OUT: Final = 4
+#: `counters` of the row are filled; else nothing but perhaps `delta` has changed.
+COUNTED: Final = 8
 
-#: A row per occupied slot; `delta` is packets << 40 | bytes since the last tick, by sending side.
-ROW: Final = np.dtype([("delta", "<u8", (2,)), ("slot", "<u4"), ("event", "<u4")])
+#: A row per occupied slot; `delta` is packets << 40 | bytes since the last tick, by sending side, and `counters` what
+#: layout.COUNTERS names, since then.
+ROW: Final = np.dtype(
+    [("delta", "<u8", (2,)), ("slot", "<u4"), ("event", "<u4"), ("counters", "<u8", (len(COUNTERS),))]
+)
 
 WORD = 0xFFFFFFFFFFFFFFFF
+BYTES = (1 << 40) - 1
+_COUNTERS = len(COUNTERS)
+_MEASURED_WORDS = MEASURED.itemsize // 8
 
 
 def _closed(flags_a: int, flags_b: int) -> bool:
@@ -29,9 +40,18 @@ def _closed(flags_a: int, flags_b: int) -> bool:
 class Ticker:
     """Reads one flow table. `rows[:run(...)]` are the flows of a tick; call `release` when they are dealt with."""
 
-    def __init__(self, slots: npt.NDArray[Any], exported: npt.NDArray[Any], first_flow_id: int) -> None:
-        """`slots` (layout.SLOT) and `exported` (layout.EXPORTED) are flat, of one length. Flow ids count from
-        `first_flow_id` (> 0), which differs from one probe process to the next."""
+    def __init__(
+        self,
+        slots: npt.NDArray[Any],
+        exported: npt.NDArray[Any],
+        first_flow_id: int,
+        measured: npt.NDArray[Any] | None = None,
+    ) -> None:
+        """`slots` (layout.SLOT), `exported` (layout.EXPORTED) and `measured` (measures.MEASURED; none: nothing is) are
+        flat, of one length. Flow ids count from `first_flow_id` (> 0), which differs from one probe process to the
+        next."""
+        if measured is None:
+            measured = np.zeros(len(slots), MEASURED)
         self.slots = slots
         self.exported = exported
         self.rows = np.zeros(len(slots), ROW)
@@ -58,6 +78,24 @@ class Ticker:
         self.recorded = exported["recorded"].data
         self.recorded_ns = exported["recorded_ns"].data
         self.peer = exported["peer"].data
+        self.headers = slots["headers"].data
+        self.opener = slots["opener"].data
+        self.retrans = slots["retrans"].data
+        self.retrans_opening = slots["retrans_opening"].data
+        self.zero_win = slots["zero_win"].data
+        self.syn = slots["syn"].data
+        self.synack = slots["synack"].data
+        self.fin = slots["fin"].data
+        self.measured = measured
+        self.measured_words = measured.view(np.uint64).reshape(len(measured), -1).data
+        self.more_retrans = measured["retrans"].data
+        self.ooo = measured["ooo"].data
+        self.fresh = measured["fresh"].data
+        self.read_headers = exported["headers"].data
+        self.layers = exported["layers"].data
+        self.read_counters = exported["counters"].data
+        self.recorded_counters = exported["recorded_counters"].data
+        self.row_counters = self.rows["counters"].data
         self.row_slot = self.rows["slot"].data
         self.row_event = self.rows["event"].data
         self.row_delta = self.rows["delta"].data
@@ -81,6 +119,8 @@ class Ticker:
                     self.retired_tick[i] = self.tick
                 elif self.retired_tick[i] != self.tick:
                     event |= 2
+                    if self.proto[i] == 6 and now > self.last[i] and now - self.last[i] >= tcp_idle:
+                        event |= 4
             else:
                 last = self.last[i]
                 if self.proto[i] != 6:
@@ -94,6 +134,9 @@ class Ticker:
                     self.retired_tick[i] = self.tick
             a = self.traffic[i, 0]
             b = self.traffic[i, 1]
+            if event & 2 or a != self.read[i, 0] or b != self.read[i, 1] or self.fresh[i]:
+                event |= 8
+                self._count(i, count, a - self.read[i, 0] & WORD, b - self.read[i, 1] & WORD)
             self.row_slot[count] = i
             self.row_event[count] = event
             # modulo 2^64: the words may wrap between two ticks
@@ -103,6 +146,64 @@ class Ticker:
             self.read[i, 1] = b
             count += 1
         return count
+
+    def postpone(self, row: int) -> None:
+        """As if this tick had not come to the row's flow: what it counted, and that it began or ended, comes again."""
+        i = self.row_slot[row]
+        for side in range(2):
+            self.read[i, side] = (self.read[i, side] - self.row_delta[row, side]) & WORD
+            self.row_delta[row, side] = 0
+        if self.row_event[row] & 8:
+            self._take_back(i, row)
+        if self.row_event[row] & 1:
+            self.flow_id[i] = 0
+        self.row_event[row] = 0
+
+    def _count(self, i: int, row: int, a: int, b: int) -> None:
+        """What flow `i` counted since it was last read; `a` and `b` are the differences of its words."""
+        self.fresh[i] = 0
+        opener = self.opener[i] & 1
+        self._layers(i, row, 0, opener, a & BYTES)
+        self._layers(i, row, 1, 1 - opener, b & BYTES)
+        for way in range(2):
+            self._difference(i, row, 4 + way, self.retrans[i, way] + self.more_retrans[i, way])
+            self._difference(i, row, 6 + way, self.ooo[i, way])
+            self._difference(i, row, 8 + way, self.zero_win[i, way])
+        self._difference(i, row, 10, self.retrans_opening[i, 0, 0] + self.retrans_opening[i, 1, 0])
+        self._difference(i, row, 11, self.retrans_opening[i, 0, 1] + self.retrans_opening[i, 1, 1])
+        self._difference(i, row, 12, self.syn[i])
+        self._difference(i, row, 13, self.synack[i])
+        self._difference(i, row, 14, self.fin[i])
+
+    def _layers(self, i: int, row: int, side: int, way: int, octets: int) -> None:
+        """Bytes of layers 3 and 4 that `side` sent, in `octets` of layer 2. A packet may be in the one word already and
+        not in the other: what would be less than nothing waits for the next tick."""
+        now = self.headers[i, side]
+        headers = now - self.read_headers[i, side] & WORD
+        self.read_headers[i, side] = now
+        self.layers[i, side, 0] += octets - (headers >> 32)
+        if self.proto[i] in (6, 17):
+            self.layers[i, side, 1] += octets - (headers >> 32) - (headers & 0xFFFFFFFF)
+        for layer in range(2):
+            told = max(self.layers[i, side, layer], 0)
+            self.layers[i, side, layer] -= told
+            self.row_counters[row, 2 * layer + way] = told
+
+    def _difference(self, i: int, row: int, which: int, now: int) -> None:
+        self.row_counters[row, which] = now - self.read_counters[i, which - 4] & 0xFFFFFFFF
+        self.read_counters[i, which - 4] = now & 0xFFFFFFFF
+
+    def _take_back(self, i: int, row: int) -> None:
+        """As if `_count` had not been called."""
+        self.fresh[i] = 1
+        for side in range(2):
+            way = side ^ self.opener[i] & 1
+            for layer in range(2):
+                self.layers[i, side, layer] += self.row_counters[row, 2 * layer + way]
+        for which in range(_COUNTERS):
+            if which >= 4:
+                self.read_counters[i, which - 4] -= self.row_counters[row, which] & 0xFFFFFFFF
+            self.row_counters[row, which] = 0
 
     def release(self, count: int) -> int:
         """Empty the slots of the flows that ended in these `count` rows; returns how many."""
@@ -119,6 +220,16 @@ class Ticker:
                 self.sequence[i] = 0
                 self.retired_tick[i] = 0
                 self.peer[i] = 0
+                for side in range(2):
+                    self.read_headers[i, side] = 0
+                    self.layers[i, side, 0] = 0
+                    self.layers[i, side, 1] = 0
+                for which in range(_COUNTERS):
+                    self.recorded_counters[i, which] = 0
+                    if which >= 4:
+                        self.read_counters[i, which - 4] = 0
+                for word in range(_MEASURED_WORDS):
+                    self.measured_words[i, word] = 0
                 self.head[i] = 0  # last: from here on the slot may be taken again
                 freed += 1
         return freed

@@ -40,7 +40,7 @@ cdef class Packet:
     cdef unsigned int _cooked(self, Cursor cursor, Py_ssize_t start, int link) noexcept nogil
     @cython.locals(ethertype=cython.uint, _=cython.int)
     cdef unsigned int _tags(self, Cursor cursor, Py_ssize_t at) noexcept nogil
-    @cython.locals(first=cython.uint, place=cython.uint, header=cython.Py_ssize_t, total=cython.Py_ssize_t, word=cython.ulonglong)
+    @cython.locals(first=cython.uint, place=cython.uint, header=cython.Py_ssize_t, total=cython.Py_ssize_t, end=cython.Py_ssize_t, word=cython.ulonglong)
     cdef int _ipv4(self, Cursor cursor, Py_ssize_t at, Py_ssize_t frame_end) noexcept nogil
     @cython.locals(payload=cython.Py_ssize_t, end=cython.Py_ssize_t, extension=cython.ulonglong, place=cython.uint, _=cython.int)
     cdef int _ipv6(self, Cursor cursor, Py_ssize_t at, Py_ssize_t frame_end) noexcept nogil

@@ -67,7 +67,8 @@ class Packet:
         self.network = 0
         #: Of the IP packet (a fragment: of itself), and of the data that TCP or UDP carries in it.
         self.l3_bytes = self.l4_bytes = 0
-        #: The TCP header, or the ICMP echo header (`seq`: identifier << 16 | sequence number), was read whole.
+        #: There is enough to measure: TCP up to its window, the ports of UDP, the ICMP echo header (`seq`: identifier
+        #: << 16 | sequence number).
         self.complete = False
         self.seq = self.ack = self.window = 0
         self.payload = 0  # bytes of a TCP segment, of a UDP datagram
@@ -150,15 +151,16 @@ class Packet:
             total = frame_end - at
         if cursor.cut or first >> 4 != 4 or header < 20 or total < header or at + header > frame_end:
             return _MALFORMED
-        self.l3_bytes = total
+        end = min(at + total, frame_end)  # what the frame has not is not there, whatever the header says
+        self.l3_bytes = end - at
         if place & 0x3FFF:  # RFC 791 §3.1: more fragments, or an offset
             self.fragment = _LATER if place & 0x1FFF else _FIRST
             self.fragment_id = cursor.u16le(at + 4)
             self.fragment_protocol = self.protocol
             if self.fragment == _LATER:
-                self._later(total - header)
+                self._later(end - at - header)
                 return _IP
-        self._transport(cursor, at + header, at + total)
+        self._transport(cursor, at + header, end)
         return _IP
 
     def _ipv6(self, cursor: Cursor, at: int, frame_end: int) -> int:
@@ -214,6 +216,7 @@ class Packet:
             self.src_port = cursor.u16(at)
             self.dst_port = cursor.u16(at + 2)
             if self.protocol == _UDP:
+                self.complete = True
                 self.payload = self.l4_bytes = max(0, end - at - 8)
                 self.payload_at = at + 8
             elif self.protocol == _TCP and room >= 14:

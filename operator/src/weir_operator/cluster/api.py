@@ -20,8 +20,10 @@ Raw = Mapping[str, Any]
 REQUEST_TIMEOUT_S: Final = 5.0
 _LIST_TIMEOUT_S: Final = 60.0
 _PAGE: Final = 500
-#: Bookmarks come about once a minute: a stream that is silent for longer is dead.
+#: The server ends our streams sooner: one that is silent for longer is dead.
 _WATCH_SILENCE_S: Final = 75.0
+#: etcd takes objects of up to 1.5 MiB; in a stream that is no watch, no line may end.
+_MAX_LINE_BYTES: Final = 8 << 20
 FIELD_MANAGER: Final = "weir-operator"
 _JSON: Final = "application/json"
 METADATA_ONLY: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
@@ -280,7 +282,7 @@ def _words(error: Exception) -> str:
 
 async def _changes(resource: Resource, response: aiohttp.ClientResponse) -> AsyncIterator[tuple[str, Raw]]:
     try:
-        while line := await response.content.readline():
+        async for line in _lines(response):
             event = json.loads(line)
             if event["type"] == "ERROR":
                 status = event["object"]
@@ -288,6 +290,21 @@ async def _changes(resource: Resource, response: aiohttp.ClientResponse) -> Asyn
             yield event["type"], event["object"]
     except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
         raise UnreachableError(f"watch {resource.plural}: {_words(error)}") from error
+
+
+async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    """What was received, line by line. aiohttp's own readline refuses lines of more than 128 KiB, as plans can be."""
+    rest: list[bytes] = []
+    held = 0
+    async for chunk in response.content.iter_any():
+        first, *lines = chunk.split(b"\n")
+        rest.append(first)
+        held += len(first)
+        for line in lines:
+            yield b"".join(rest)
+            rest, held = [line], len(line)
+        if held > _MAX_LINE_BYTES:
+            raise ValueError(f"a line of more than {_MAX_LINE_BYTES} bytes")
 
 
 async def _error(response: aiohttp.ClientResponse) -> ApiError:

@@ -60,8 +60,10 @@ class Mirror(Generic[T]):
         if before is not None or after is not None:
             self._on_change(key, before, after)
 
-    def remove(self, key: Key, uid: str) -> None:
-        """An object was deleted; later news of the same object are old news."""
+    def remove(self, key: Key, uid: str, version: int | None = None) -> None:
+        """An object was deleted, at `version` where a watch told it; later news of the same object are old news."""
+        if version is not None:
+            self.at = version
         self._deleted[uid] = None
         if len(self._deleted) > _TOMBSTONES:
             self._deleted.popitem(last=False)

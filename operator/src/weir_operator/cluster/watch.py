@@ -1,8 +1,8 @@
 """Keeps a mirror of one kind current: a list in pages, then a watch, over any break of the connection.
 
-Pods, Services, Nodes and Namespaces are followed by this rather than by kopf's handlers: kopf makes a task and a queue
-for every object that changes, which is much for every pod of a cluster, and does not tell which objects went away while
-its watch was broken.
+NodeProbes, Pods, Services, Nodes and Namespaces are followed by this rather than by kopf's handlers: kopf makes a task
+and a queue for every object that changes, which is much for every pod of a cluster and for some hundred reports a
+second, and does not tell which objects went away while its watch was broken.
 """
 
 import asyncio
@@ -16,8 +16,9 @@ from weir_operator.cluster.mirror import Key, Mirror, key_of
 
 _log = logging.getLogger(__name__)
 _BACKOFF_S: Final = (0.5, 1, 2, 5)
-#: The server ends a watch after a time in this range, so that not all are renewed at once.
-_STREAM_S: Final = (240, 300)
+#: The server ends a watch after a time in this range: before a silent one would be taken for dead. A kind that does not
+#: change need not send bookmarks (they need etcd's progress notifications, which come every ten minutes by default).
+_STREAM_S: Final = (50, 65)
 
 
 class Reflector:
@@ -93,9 +94,11 @@ class Reflector:
             self._set_live(True)
             async for type_, item in changes:
                 reached = int(item["metadata"]["resourceVersion"])
-                if type_ == "DELETED":
+                if type_ == "DELETED" and self._selector:
                     # with a field selector, this also tells of an object that ceased to match it
                     self._mirror.leave(key_of(item), reached)
+                elif type_ == "DELETED":
+                    self._mirror.remove(key_of(item), str(item["metadata"]["uid"]), reached)
                 elif type_ != "BOOKMARK":
                     self._mirror.put(item)
                 self._mirror.reach(reached, 0 if type_ == "BOOKMARK" else reached)

@@ -81,6 +81,10 @@ class Group:
         else:
             same.add(address)
 
+    def settled(self) -> list[str]:
+        """The addresses as they were when `settle` was last called: what the next change is a change of."""
+        return sorted((self.addresses - self.added) | self.removed)
+
     def settle(self) -> tuple[list[str], list[str]]:
         """What was added and removed since the last call."""
         change = sorted(self.added), sorted(self.removed)

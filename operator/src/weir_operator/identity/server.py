@@ -4,6 +4,7 @@ import asyncio
 import logging
 import ssl
 import time
+from asyncio.sslproto import SSLProtocol
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -23,17 +24,14 @@ _log = logging.getLogger(__name__)
 _COALESCE_S: Final = 0.075
 #: News of the version alone, so that a client that comes back is not told again what it knows.
 _REFRESH_S: Final = 60.0
-#: How long a client that was told more by another replica waits for this one to know as much.
-_CATCH_UP_S: Final = 5.0
 _CATCH_UP_POLL_S: Final = 0.05
-#: A client that takes no more for so long is dropped.
-_SEND_S: Final = 30.0
 _CLOSE_S: Final = 5.0
 _PING_S: Final = 30.0
-#: A connection that has not been let in after this is closed.
-_KNOCK_S: Final = 10.0
 #: An Interest with all that it may hold has 410 KB.
 _MESSAGE_BYTES: Final = 1 << 20
+# Each TLS connection of asyncio holds a buffer of 256 KiB for reading, which nothing but this sets: for thousands of
+# clients that say little it is most of what they cost.
+SSLProtocol.max_size = 32 << 10
 #: Of the time that a client's messages take, it waits this multiple: no client has more than a fifth of the process.
 _PACE: Final = 4.0
 
@@ -70,7 +68,7 @@ class Counters(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds on connections."""
+    """Bounds on connections. Times in seconds."""
 
     #: All that are let in.
     clients: int = 8192
@@ -78,6 +76,12 @@ class Limits:
     per_client: int = 4
     #: That have not been let in yet.
     waiting: int = 1024
+    #: How long one may be there without being let in.
+    knock_s: float = 10.0
+    #: How long a client may take no more.
+    send_s: float = 30.0
+    #: How long a client that was told more by another replica waits for this one to know as much.
+    catch_up_s: float = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,11 +141,16 @@ class Feed:
         """Listen until cancelled. Raises OSError when the port is taken."""
         app = web.Application()
         app.router.add_get(PATH, self._answer)
-        runner = web.AppRunner(app, access_log=None, keepalive_timeout=_KNOCK_S)
+        runner = web.AppRunner(app, access_log=None, keepalive_timeout=self._limits.knock_s)
         await runner.setup()
         assert runner.server is not None
         listener = await asyncio.get_running_loop().create_server(
-            lambda: self._knock(runner.server), host or None, port, ssl=tls, ssl_handshake_timeout=_KNOCK_S, backlog=512
+            lambda: self._knock(runner.server),
+            host or None,
+            port,
+            ssl=tls,
+            ssl_handshake_timeout=self._limits.knock_s,
+            backlog=512,
         )
         try:
             await listener.serve_forever()
@@ -160,7 +169,7 @@ class Feed:
             return _Refusal()
         handler: web.RequestHandler = server()
         self._waiting.add(handler)
-        asyncio.get_running_loop().call_later(_KNOCK_S, self._give_up, handler)
+        asyncio.get_running_loop().call_later(self._limits.knock_s, self._give_up, handler)
         return handler
 
     def _give_up(self, handler: web.RequestHandler) -> None:
@@ -251,6 +260,9 @@ class Feed:
                 used_s = time.monotonic() - started
                 interest = await self._caught_up(interest)
                 started = time.monotonic()
+                if interest.resume:
+                    # the version that it is told is as new as the answers: it may come back again soon
+                    self._directory.distribute(self._knowledge.version())
                 session.hear(interest)
                 used_s += time.monotonic() - started
             except RefusedError as error:
@@ -266,7 +278,7 @@ class Feed:
             version = Version.parse(interest.resume)
         except ValueError as error:
             raise RefusedError(f"resume: {error}") from error
-        for _ in range(int(_CATCH_UP_S / _CATCH_UP_POLL_S)):
+        for _ in range(int(self._limits.catch_up_s / _CATCH_UP_POLL_S)):
             if self._knowledge.has_seen(version):
                 return interest
             await asyncio.sleep(_CATCH_UP_POLL_S)
@@ -285,7 +297,7 @@ class Feed:
                     refresh = True
                 news.clear()
                 while (text := session.tell(refresh)) is not None:
-                    async with asyncio.timeout(_SEND_S):
+                    async with asyncio.timeout(self._limits.send_s):
                         await socket.send_str(text)
                     self._counters.identity_told(len(text.encode()))
         except TimeoutError:

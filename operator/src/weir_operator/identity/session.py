@@ -1,5 +1,6 @@
 """What one client has asked for, and what it has not been told yet."""
 
+import sys
 from collections.abc import Callable
 from itertools import islice
 from typing import Final
@@ -10,8 +11,9 @@ from weir_operator.identity.index import canonical
 from weir_operator.identity.peers import Group
 from weir_operator.identity.version import Version
 
-#: Addresses answered by one message, so that a client that asks for many does not hold up the others.
-ANSWERS: Final = 1024
+#: Addresses answered by one message, about 24 KB: a client that asks for many does not hold up the others, and OpenSSL
+#: keeps a buffer of the largest message for as long as the connection lasts.
+ANSWERS: Final = 128
 #: Instead of a change: the whole is to be told.
 _ALL: Final = ""
 
@@ -75,6 +77,8 @@ class Session:
         peers = [self._peer_change(name, change) for name, change in self._changes.items()]
         self._changes.clear()
         # what was distributed is all in this message or in those before it, unless there is more to answer
+        if not self._unanswered:
+            self._unanswered = {}  # a dict that was large stays large
         if not self._unanswered and not self._resuming:
             self._version = str(self._directory.version)
         parts = [f'"version":{json_text(self._version)}']
@@ -145,7 +149,7 @@ class Session:
     def _peer_change(self, name: str, change: str) -> str:
         """A weir_api.feed.PeerChange."""
         if change == _ALL:
-            change = f'"replace":true,"add":{json_text(sorted(self._groups[name].addresses))}}}'
+            change = f'"replace":true,"add":{json_text(self._groups[name].settled())}}}'
         return f'{{"id":{json_text(name)},{change}'
 
 
@@ -163,4 +167,4 @@ def _address(text: str, field: str) -> str:
         raise RefusedError(f"{field}: {error}") from error
     if address != text:
         raise RefusedError(f"{field}: write {address}, not {text}")
-    return address
+    return sys.intern(address)  # many clients ask for the same

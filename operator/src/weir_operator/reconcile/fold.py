@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from weir_api.flowobservation import Downgrade, NodeIssue, ObservationOverhead, Peer, Quality, Summary
-from weir_api.nodeprobe import NodeProbeStatus, ObservationReport
+from weir_operator.reconcile.report import Measured, Report
 
 _TOP_PEERS: Final = 10
 _EFFECTIVE: Final = 16
@@ -17,8 +17,8 @@ class NodeReport:
     """What one node's probe reported of itself and of the observation."""
 
     node: str
-    probe: NodeProbeStatus
-    measured: ObservationReport
+    probe: Report
+    measured: Measured
 
 
 def summary(reports: Sequence[NodeReport]) -> Summary | None:

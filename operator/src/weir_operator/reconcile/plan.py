@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from weir_api.flowobservation import FlowLogMode
-from weir_api.nodeprobe import MAX_OBSERVATIONS, NodeProbeSpec, PlannedObservation, plan
+from weir_api.nodeprobe import MAX_OBSERVATIONS, REPORT_INTERVAL_S, NodeProbeSpec, PlannedObservation, plan
 from weir_api.selector import Selector, selects, selects_labels
 from weir_operator.reconcile.resources import Key, Observation, Pod
 
@@ -88,27 +88,75 @@ class Plans:
 
 
 class Planner:
-    """Compiles plans. Nodes with the same content share one plan, hashed once: clusters have few distinct ones."""
+    """Compiles plans, again only for the nodes where something has changed since the last time.
+
+    Nodes with the same content share one plan, hashed once: clusters have few distinct ones.
+    """
 
     def __init__(self) -> None:
+        self._interval_s = 0
+        self._placed: dict[Key, tuple[Observation, Placement]] = {}
+        self._on_node: dict[str, dict[Key, tuple[Observation, Share]]] = {}
+        self._specs: dict[str, NodeProbeSpec] = {}
+        self._left_out: dict[str, list[Key]] = {}
         self._cache: dict[tuple[tuple[str, int, tuple[str, ...]], ...], NodeProbeSpec] = {}
 
-    def compile(self, placed: Iterable[tuple[Observation, Placement]]) -> Plans:
+    def compile(
+        self, placed: Iterable[tuple[Observation, Placement]], report_interval_s: int = REPORT_INTERVAL_S
+    ) -> Plans:
         """The plans of all nodes from the active observations and where their pods are.
 
-        A node takes at most MAX_OBSERVATIONS, the oldest first.
+        A node takes at most MAX_OBSERVATIONS, the oldest first. A Placement that has not changed is given as the same
+        object again.
         """
-        per_node: dict[str, list[tuple[Observation, Share]]] = {}
+        given = {observation.key: (observation, placement) for observation, placement in placed}
+        changed: set[str] = set()
+        for key in self._placed.keys() | given.keys():
+            changed |= self._take(key, given.get(key))
+        if report_interval_s != self._interval_s:
+            self._interval_s = report_interval_s
+            self._cache.clear()
+            changed |= self._on_node.keys()
+        for node in changed:
+            self._compile(node)
         refused: dict[Key, list[str]] = {}
-        for observation, placement in sorted(placed, key=lambda pair: pair[0].age_order):
-            for node, share in placement.shares.items():
-                chosen = per_node.setdefault(node, [])
-                if len(chosen) < MAX_OBSERVATIONS:
-                    chosen.append((observation, share))
-                else:
-                    refused.setdefault(observation.key, []).append(node)
-        specs = {node: self._plan(chosen) for node, chosen in per_node.items()}
-        return Plans(specs, {key: tuple(sorted(nodes)) for key, nodes in refused.items()})
+        for node, keys in self._left_out.items():
+            for key in keys:
+                refused.setdefault(key, []).append(node)
+        return Plans(dict(self._specs), {key: tuple(sorted(nodes)) for key, nodes in refused.items()})
+
+    def _take(self, key: Key, now: tuple[Observation, Placement] | None) -> set[str]:
+        """Put an observation where its pods are now; the nodes for which that makes a difference."""
+        before = self._placed.get(key)
+        if now is None:
+            self._placed.pop(key, None)
+        else:
+            self._placed[key] = now
+        old = before[1].shares if before else {}
+        new = now[1].shares if now else {}
+        same = before is not None and now is not None and before[0].version == now[0].version
+        if same and old is new:
+            return set()
+        changed = {
+            node
+            for node in old.keys() | new.keys()
+            if not (same and node in old and node in new and old[node].namespaces == new[node].namespaces)
+        }
+        for node in changed:
+            if now is not None and node in new:
+                self._on_node.setdefault(node, {})[key] = now[0], new[node]
+            else:
+                self._on_node[node].pop(key, None)
+        return changed
+
+    def _compile(self, node: str) -> None:
+        chosen = sorted(self._on_node[node].values(), key=lambda pair: pair[0].age_order)
+        if not chosen:
+            for held in (self._on_node, self._specs, self._left_out):
+                held.pop(node, None)
+            return
+        self._specs[node] = self._plan(chosen[:MAX_OBSERVATIONS])
+        self._left_out[node] = [observation.key for observation, _ in chosen[MAX_OBSERVATIONS:]]
 
     def _plan(self, chosen: list[tuple[Observation, Share]]) -> NodeProbeSpec:
         identity = tuple((o.uid, o.generation, tuple(sorted(share.namespaces))) for o, share in chosen)
@@ -116,6 +164,7 @@ class Planner:
         if found is None:
             if len(self._cache) >= _CACHED_PLANS:
                 self._cache.clear()
-            found = plan(planned(observation, share.namespaces) for observation, share in chosen)
+            contents = (planned(observation, share.namespaces) for observation, share in chosen)
+            found = plan(contents, report_interval_s=self._interval_s)
             self._cache[identity] = found
         return found

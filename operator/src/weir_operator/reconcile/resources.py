@@ -15,9 +15,10 @@ from pydantic import ValidationError
 from weir_api.admission import Problem
 from weir_api.conditions import Condition
 from weir_api.flowobservation import FlowObservationSpec, FlowObservationStatus
-from weir_api.nodeprobe import NodeProbeSpec, NodeProbeStatus, ObservationReport, plan
+from weir_api.nodeprobe import NodeProbeSpec, plan
 from weir_api.selector import Workload
 from weir_api.workload import owners_of, top_owner
+from weir_operator.reconcile.report import Measured, Report, read_report
 
 Raw = Mapping[str, Any]
 #: (namespace, name); the namespace is empty for what has none.
@@ -76,6 +77,11 @@ class Observation:
     @property
     def key(self) -> Key:
         return self.namespace, self.name
+
+    @property
+    def version(self) -> tuple[str, int]:
+        """Changes with the spec, and when another object takes the name."""
+        return self.uid, self.generation
 
     @property
     def age_order(self) -> tuple[datetime, str, str]:
@@ -252,9 +258,11 @@ class Probe:
     owner_uids: frozenset[str]
     #: Hash of the plan that the object really holds; empty where that is not a plan that this version writes.
     plan_hash: str
-    report: NodeProbeStatus | None
+    #: How often it asks its probe to report, in seconds.
+    report_interval_s: int
+    report: Report | None
     #: What each observation measured, by its UID.
-    measured: Mapping[str, ObservationReport]
+    measured: Mapping[str, Measured]
     #: Why the report cannot be read; empty where it can, or where there is none.
     unreadable: str
 
@@ -279,9 +287,9 @@ def read_probe(raw: Raw, previous: Probe | None = None) -> Probe:
     metadata = raw["metadata"]
     uid, generation = str(metadata["uid"]), int(metadata.get("generation", 0))
     if previous is not None and (previous.uid, previous.generation) == (uid, generation):
-        plan_hash = previous.plan_hash
+        plan_hash, interval_s = previous.plan_hash, previous.report_interval_s
     else:
-        plan_hash = _hash_of_plan(raw.get("spec") or {})
+        plan_hash, interval_s = _plan_of(raw.get("spec") or {})
     report, unreadable = _read_report(raw.get("status"))
     return Probe(
         node=metadata["name"],
@@ -290,28 +298,29 @@ def read_probe(raw: Raw, previous: Probe | None = None) -> Probe:
         created=timestamp(metadata.get("creationTimestamp")),
         managed=MANAGED_BY.items() <= (metadata.get("labels") or {}).items(),
         owner_uids=frozenset(str(owner.get("uid")) for owner in metadata.get("ownerReferences") or ()),
-        plan_hash=plan_hash,
+        plan_hash=sys.intern(plan_hash),
+        report_interval_s=interval_s,
         report=report,
         measured={m.uid: m for m in report.observations} if report else {},
         unreadable=unreadable,
     )
 
 
-def _hash_of_plan(raw: Raw) -> str:
-    """The hash of a plan's content, which is what the plan says its hash is unless somebody else wrote to it."""
+def _plan_of(raw: Raw) -> tuple[str, int]:
+    """The hash of a plan's content, which is what the plan says its hash is unless somebody else wrote to it, and the
+    interval between reports."""
     try:
         spec = NodeProbeSpec.model_validate(raw)
     except ValidationError:
-        return ""
+        return "", 0
     content = plan(spec.observations, spec.protocols).plan_hash
-    return content if content == spec.plan_hash else ""
+    return (content if content == spec.plan_hash else ""), spec.report_interval_s
 
 
-def _read_report(raw: Raw | None) -> tuple[NodeProbeStatus | None, str]:
+def _read_report(raw: Raw | None) -> tuple[Report | None, str]:
     if not raw:
         return None, ""
     try:
-        # probes are upgraded node by node: one that is newer than this operator may report more than it knows of
-        return NodeProbeStatus.model_validate(raw, extra="ignore"), ""
+        return read_report(raw), ""
     except ValidationError as error:
         return None, str(problems_of(error, "status")[0])

@@ -1,0 +1,21 @@
+"""How often probes report. A report is a write to etcd and an event to each operator: many nodes report less often."""
+
+from typing import Final
+
+from weir_api.nodeprobe import REPORT_INTERVAL_S
+
+#: Reports per second that the API server is asked to take from all nodes together, about.
+REPORTS_PER_SECOND: Final = 170
+_INTERVALS_S: Final = (REPORT_INTERVAL_S, 20, 30, 60, 120, 300)
+#: A shorter interval is gone back to only when there are clearly fewer nodes: a change of it writes every plan.
+_BACK: Final = 0.8
+
+
+def report_interval_s(nodes: int, current_s: int) -> int:
+    """Seconds between reports for so many nodes, where the plans say `current_s` now (0: there are none)."""
+    wanted = _shortest(nodes)
+    return wanted if wanted >= current_s else min(current_s, _shortest(nodes / _BACK))
+
+
+def _shortest(nodes: float) -> int:
+    return next((s for s in _INTERVALS_S if nodes <= s * REPORTS_PER_SECOND), _INTERVALS_S[-1])

@@ -1,0 +1,96 @@
+"""What the operator needs of a probe's report, in records a tenth as large as the contract's models.
+
+Thousands of reports are held at a time, and some hundred come in a second. What is not read here (hooks, interfaces,
+the probe's own conditions) is neither checked nor kept; the CRD's schema has bounded it already.
+"""
+
+import sys
+from typing import Annotated, Any, Final
+
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter
+from pydantic.alias_generators import to_camel
+from pydantic.dataclasses import dataclass
+
+from weir_api.base import Time
+from weir_api.flowobservation import Downgrade
+from weir_api.nodeprobe import Issue
+
+_CONFIG: Final = ConfigDict(alias_generator=to_camel, populate_by_name=True)
+#: Peers and observations have the same names in thousands of reports.
+_Shared = Annotated[str, AfterValidator(sys.intern)]
+_Amount = Annotated[float, Field(ge=0)]
+_Count = Annotated[int, Field(ge=0)]
+
+
+@dataclass(frozen=True, slots=True, config=_CONFIG)
+class PeerRate:
+    """A peer, its bytes per second (L2) and its live flows."""
+
+    name: _Shared
+    bytes_per_second: _Amount
+    flows: _Count = 0
+
+
+@dataclass(frozen=True, slots=True, config=_CONFIG)
+class Measured:
+    """What one observation measured on a node; see weir_api.nodeprobe.ObservationReport."""
+
+    uid: _Shared
+    generation: _Count
+    matched_pods: _Count = 0
+    attached_pods: _Count = 0
+    host_network_pods: _Count = 0
+    window_s: _Amount = 0
+    flows_per_second: _Amount = 0
+    packets_per_second: _Amount = 0
+    bytes_per_second: _Amount = 0
+    series: _Count = 0
+    top_peers: tuple[PeerRate, ...] = ()
+    effective: tuple[Downgrade, ...] = ()
+    issues: tuple[Issue, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, config=_CONFIG)
+class Packets:
+    """A count of packets."""
+
+    packets: _Count = 0
+
+
+@dataclass(frozen=True, slots=True, config=_CONFIG)
+class PacketCounts:
+    """What the hooks of a node saw, and what of it was lost, since its probe started."""
+
+    seen: Packets = Packets()
+    lost: tuple[Packets, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, config=_CONFIG)
+class Cost:
+    """Thousandths of a core, and kernel time per packet where it is measured."""
+
+    cpu_millis: _Amount = 0
+    ns_per_packet: _Amount | None = None
+
+
+@dataclass(frozen=True, slots=True, config=_CONFIG)
+class Report:
+    """A NodeProbe's status."""
+
+    plan_hash: _Shared | None = None
+    heartbeat_time: Time | None = None
+    counters: PacketCounts | None = None
+    overhead: Cost | None = None
+    observations: tuple[Measured, ...] = ()
+    issues: tuple[Issue, ...] = ()
+
+
+_REPORT: Final = TypeAdapter(Report)
+
+
+def read_report(raw: Any) -> Report:
+    """A report from a NodeProbe's status. Raises pydantic.ValidationError.
+
+    Probes are upgraded node by node: one that is newer than this operator may report more than it knows of.
+    """
+    return _REPORT.validate_python(raw, extra="ignore")
