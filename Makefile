@@ -2,11 +2,13 @@
 PYTHON ?= /usr/bin/python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
+NODES  ?= 2
+ROUNDS ?= 5
 PARTS  := api operator node-probe cli
 export PYTHON VENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint images crds chart lock bench bench-scale clean
+.PHONY: help setup demo test e2e cluster-up cluster-down lint images crds chart lock bench bench-scale clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 14
@@ -21,6 +23,17 @@ test: setup lint ## every test, with real eBPF, real servers and a real kube-api
 	-PYTHONPATH=tests $(BIN)/python -m kube.binaries
 	-PYTHONPATH=tests $(BIN)/python -m helm
 	$(BIN)/pytest
+
+cluster-up: setup ## a real Kubernetes cluster on this machine, of NODES nodes; prints how to reach it
+	@PYTHONPATH=tests $(BIN)/python -m kube.binaries >/dev/null
+	@PYTHONPATH=tests:. $(BIN)/python -m kube.cluster up --nodes $(NODES)
+
+cluster-down: setup ## end the cluster of cluster-up
+	@PYTHONPATH=tests:. $(BIN)/python -m kube.cluster down
+
+e2e: setup ## Weir on a real cluster: made for it, or the one of KUBECONFIG; ROUNDS of random faults
+	@PYTHONPATH=tests $(BIN)/python -m kube.binaries >/dev/null
+	WEIR_E2E_ROUNDS=$(ROUNDS) $(BIN)/pytest tests/e2e
 
 lint: setup ## ruff, mypy, import contracts
 	$(BIN)/ruff check .

@@ -1,7 +1,6 @@
 """A probe as a process on a simulated node, with the rights that config/probe grants it, and a site of such nodes."""
 
 import itertools
-import json
 import subprocess
 import sys
 import urllib.error
@@ -13,14 +12,13 @@ from types import TracebackType
 from typing import Any
 
 import yaml
-from pyroute2 import IPRoute
 
+import hooks
 from kube.control_plane import ControlPlane
 from kube.netns import call_in
 from kube.node import Node, PodNetns
 from kube.process import kill
 from operator_process import NAMESPACE, ROOT, OperatorProcess, Shop
-from weir_probe.capture import syscall
 
 _numbers = itertools.count(1)
 _METRICS = "127.0.0.1:9790"
@@ -143,25 +141,8 @@ class Site(Shop):
         return self.hosts[node].add(pod)
 
     def programs(self, node: int = 0) -> list[str]:
-        """The interfaces of a node that our programs are attached to.
-
-        The kernel tells the ids (Debian 12's bpftool does not know TCX), bpftool whose programs these are.
-        """
-
-        def ask() -> dict[str, list[int]]:
-            with IPRoute() as netlink:
-                links = {link.get_attr("IFLA_IFNAME"): link["index"] for link in netlink.get_links()}
-            kinds = (syscall.TCX_INGRESS, syscall.TCX_EGRESS)
-            return {
-                name: [p for kind in kinds for p in syscall.tcx_programs(index, kind)] for name, index in links.items()
-            }
-
-        attached = call_in(self.hosts[node].pid, ask)
-        known = subprocess.run(["bpftool", "-j", "prog", "show"], capture_output=True, text=True, check=True).stdout
-        names = {each["id"]: each.get("name") for each in json.loads(known)}
-        for ids in attached.values():
-            assert {names.get(each) for each in ids} <= {"weir_ingress", "weir_egress"}
-        return sorted(name for name, ids in attached.items() if ids)
+        """The interfaces of a node that our programs are attached to."""
+        return hooks.attached(self.hosts[node].pid)
 
     def probe_report(self, name: str = "checkout", node: int = 0) -> dict[str, Any]:
         """What the node's probe last said of an observation; {} before."""

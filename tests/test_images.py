@@ -62,6 +62,7 @@ class Image:
 
 
 def opened(tar: Path, root: Path) -> Image:
+    root.chmod(0o755)
     with tarfile.open(tar) as image:
         [names] = json.loads(sbom.read(image, "manifest.json"))
         config = json.loads(sbom.read(image, names["Config"]))["config"]

@@ -61,6 +61,9 @@ def test_a_probe_that_is_killed_leaves_nothing(site: Site) -> None:
     site.probes[0].start()
     site.wait("Ready", ("True", "Ready"))
     assert site.programs() != []
+    reasons = {issue["reason"] for issue in site.wait("Ready", ("True", "Ready"))["status"]["nodeIssues"]}
+    assert reasons == {"CaptureGap"}, "for how long nothing was captured"
+    assert site.probes[0].metric("weir_probe_capture_gap_seconds") >= 1
 
 
 def test_capture_goes_on_while_the_api_server_is_away(site: Site) -> None:

@@ -11,7 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,8 @@ from pathlib import Path
 SOURCES = Path(__file__).parent / "go"
 MULTI_CALL = "kt"  # one binary that is any of the programs, by the name it is called as
 MIN_GO = (1, 21)  # the first that fetches the toolchain go.mod asks for by itself
-KUBERNETES = ("kube-apiserver", "kube-controller-manager", "kubectl")
+CONTROL_PLANE = ("kube-apiserver", "kube-controller-manager", "kubectl", "etcd")
+CLUSTER = (*CONTROL_PLANE, "kube-scheduler", "kubelet", "kube-proxy")
 
 
 class ControlPlaneMissingError(Exception):
@@ -52,14 +53,14 @@ def cache() -> Path:
     return Path(home) / "weir" / "kube" / version()
 
 
-def find() -> Binaries:
-    """The control plane's programs: from KUBEBUILDER_ASSETS where that is set, else the cache; etcd also from PATH.
+def find(programs: Sequence[str] = CONTROL_PLANE) -> Binaries:
+    """These programs: from KUBEBUILDER_ASSETS where that is set, else the cache; etcd also from PATH.
 
     Raises ControlPlaneMissingError with the reason and the fix.
     """
     assets = os.environ.get("KUBEBUILDER_ASSETS")
     folder = Path(assets) if assets else cache()
-    files = {name: _program(folder, name) for name in KUBERNETES}
+    files = {name: _program(folder, name) for name in programs if name != "etcd"}
     missing = [name for name, file in files.items() if file is None]
     if missing:
         where = f"KUBEBUILDER_ASSETS={assets}" if assets else f"the cache {folder}"

@@ -9,49 +9,42 @@ import socket
 import ssl
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 from urllib.parse import quote
 
 from kube import binaries, objects
 from kube.certs import Authority, write_kubeconfig
+from kube.client import ApiError, KubeClient, KubectlError
 from kube.objects import Manifest
 from kube.process import kill, spawn
 
+__all__ = ["ApiError", "ControlPlane", "KubectlError", "free_port"]
+
 START_TIMEOUT_S = 90.0
 _FOLDER = "weir-kube-"
-T = TypeVar("T")
 
 
-class KubectlError(Exception):
-    """kubectl refused; the text is what it wrote to stderr."""
-
-
-class ApiError(Exception):
-    """The API server answered with an error; `status` is the HTTP status code."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(f"{status}: {message}")
-        self.status = status
-
-
-class ControlPlane:
+class ControlPlane(KubeClient):
     """Starts on `with`, ends without a trace: processes are killed by pid, also when this process is killed.
 
     Everything a test needs of the cluster is reached by `kubeconfig`, a file with an administrator's credentials.
     Raises `binaries.ControlPlaneMissingError` where the machine has none.
     """
 
+    _programs: Sequence[str] = binaries.CONTROL_PLANE
+
     def __init__(self) -> None:
-        self._binaries = binaries.find()
+        self._binaries = binaries.find(self._programs)
         _remove_leftovers()
         self.folder = Path(tempfile.mkdtemp(prefix=f"{_FOLDER}{os.getpid()}-"))
         self.logs = self.folder / "logs"
-        self.kubeconfig = self.folder / "admin.kubeconfig"
+        super().__init__(
+            self.folder / "bin" / "kubectl", self.folder / "admin.kubeconfig", self.folder / "kubectl-cache"
+        )
         self.port = free_port()
         self._etcd_port = free_port()
         self._processes: dict[str, subprocess.Popen[str]] = {}
@@ -87,7 +80,7 @@ class ControlPlane:
             (self.folder / name).mkdir()
         self._binaries.link_into(self.folder / "bin")
         self._authority = Authority(self.folder / "pki")
-        self._serving = self._authority.server("kube-apiserver", ["DNS:kubernetes.default.svc", "IP:127.0.0.1"])
+        self._serving = self._authority.server("kube-apiserver", self._names())
         #: What service account tokens are signed with.
         self.signing_key = self._authority.signing_key("service-accounts")
         admin = self._authority.client("weir-test-admin", "system:masters")
@@ -100,10 +93,15 @@ class ControlPlane:
         # pods are admitted once their namespace has its service account
         self.wait(lambda: self._has_service_account("default"), START_TIMEOUT_S, "the controller manager")
 
-    def _run(self, name: str, *arguments: str) -> None:
+    def _names(self) -> list[str]:
+        """What clients may call the API server, as subject alternative names."""
+        return ["DNS:kubernetes.default.svc", "IP:127.0.0.1"]
+
+    def _run(self, name: str, *arguments: str, enter: Sequence[str] = ()) -> None:
+        """Start a program; `enter` is a command that goes before it."""
         with (self.logs / f"{name}.log").open("a") as log:
             self._processes[name] = spawn(
-                [str(self.folder / "bin" / name), *arguments],
+                [*enter, str(self.folder / "bin" / name), *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -122,23 +120,28 @@ class ControlPlane:
             "--log-level=warn",
         )
 
+    def _component_kubeconfig(self, name: str, user: str, group: str = "") -> Path:
+        """A kubeconfig by which a component of the cluster acts as `user`."""
+        file = self.folder / f"{name}.kubeconfig"
+        return write_kubeconfig(file, self.server, self._authority.own.cert, self._authority.client(user, group))
+
     def _run_controller_manager(self) -> None:
-        kubeconfig = self.folder / "controller-manager.kubeconfig"
-        user = self._authority.client("system:kube-controller-manager")
-        write_kubeconfig(kubeconfig, self.server, self._authority.own.cert, user)
         self._run(
             "kube-controller-manager",
-            f"--kubeconfig={kubeconfig}",
+            f"--kubeconfig={self._component_kubeconfig('controller-manager', 'system:kube-controller-manager')}",
             "--secure-port=0",
             "--leader-elect=false",
             "--use-service-account-credentials=true",
             f"--service-account-private-key-file={self.signing_key}",
             f"--root-ca-file={self._authority.own.cert}",
-            # no kubelet renews leases here: these would call every node unreachable and evict its pods
-            "--controllers=*,-node-lifecycle-controller,-taint-eviction-controller",
             "--kube-api-qps=200",
             "--kube-api-burst=400",
+            *self._controller_flags(),
         )
+
+    def _controller_flags(self) -> list[str]:
+        # no kubelet renews leases here: these would call every node unreachable and evict its pods
+        return ["--controllers=*,-node-lifecycle-controller,-taint-eviction-controller"]
 
     def start_api(self) -> None:
         """Start the API server and wait until it is ready. RuntimeError with its log's end if it ends."""
@@ -146,11 +149,7 @@ class ControlPlane:
         self._run(
             "kube-apiserver",
             f"--etcd-servers=http://127.0.0.1:{self._etcd_port}",
-            "--bind-address=127.0.0.1",
             f"--secure-port={self.port}",
-            "--advertise-address=127.0.0.1",
-            "--endpoint-reconciler-type=none",  # would refuse a loopback address for the service `kubernetes`
-            "--service-cluster-ip-range=10.96.0.0/16",
             "--authorization-mode=Node,RBAC",
             "--enable-admission-plugins=NodeRestriction",
             "--allow-privileged=true",
@@ -162,8 +161,17 @@ class ControlPlane:
             f"--service-account-signing-key-file={self.signing_key}",
             f"--service-account-key-file={self.signing_key}",
             "--profiling=false",
+            *self._api_flags(),
         )
         self.wait(self._api_ready, START_TIMEOUT_S, "kube-apiserver to be ready")
+
+    def _api_flags(self) -> list[str]:
+        return [
+            "--bind-address=127.0.0.1",
+            "--advertise-address=127.0.0.1",
+            "--endpoint-reconciler-type=none",  # would refuse a loopback address for the service `kubernetes`
+            "--service-cluster-ip-range=10.96.0.0/16",
+        ]
 
     def stop_api(self) -> None:
         """Take the API server away at once, as a crash does; its data stay in etcd."""
@@ -203,45 +211,7 @@ class ControlPlane:
                 raise RuntimeError(f"{name} ended with status {process.returncode}:\n" + "\n".join(tail))
         return self._exchange("GET", "/readyz") == b"ok"
 
-    def wait(self, check: Callable[[], T], timeout_s: float, what: str) -> T:
-        """Call `check` until it returns something true, and return that; an answer that is an error counts as not yet.
-
-        Raises TimeoutError that names what was waited for and the last answer.
-        """
-        deadline = time.monotonic() + timeout_s
-        while True:
-            try:
-                answer: object = (value := check())
-                if value:
-                    return value
-            except (ApiError, KubectlError, OSError, http.client.HTTPException) as error:
-                answer = error
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"waited {timeout_s:g} s for {what}; last: {answer}")
-            time.sleep(0.05)
-
     # --- requests -----------------------------------------------------------------------------------------------------
-
-    def kubectl(self, *arguments: str, input: str | None = None, kubeconfig: Path | None = None) -> str:
-        """Run kubectl and return what it printed. Raises KubectlError with its error text."""
-        command = [str(self.folder / "bin" / "kubectl"), f"--kubeconfig={kubeconfig or self.kubeconfig}"]
-        command += [f"--cache-dir={self.folder / 'kubectl-cache'}", *arguments]
-        done = subprocess.run(command, input=input, capture_output=True, text=True, timeout=120, check=False)
-        if done.returncode != 0:
-            raise KubectlError(done.stderr.strip() or f"kubectl ended with status {done.returncode}")
-        return done.stdout
-
-    def apply(self, what: str | Path, *arguments: str) -> str:
-        """`kubectl apply` of YAML text, a file or a folder; more arguments such as `--server-side` may follow."""
-        if isinstance(what, Path):
-            return self.kubectl("apply", "-f", str(what), *arguments)
-        return self.kubectl("apply", "-f", "-", *arguments, input=what)
-
-    def get(self, kind: str, name: str, namespace: str | None = None) -> Manifest:
-        """One object of any kind that kubectl knows. Raises KubectlError when it is not there."""
-        where = ["-n", namespace] if namespace else []
-        found: Manifest = json.loads(self.kubectl("get", kind, name, "-o", "json", *where))
-        return found
 
     def request(self, method: str, path: str, body: object = None, content_type: str = "application/json") -> Manifest:
         """One request to the REST API as administrator, without kubectl's start-up: for hundreds of objects."""

@@ -39,7 +39,7 @@ async def serve(listener: socket.socket, ports: Sequence[int]) -> None:
             async with asyncio.TaskGroup() as pumps:
                 pumps.create_task(_pump(reader, server_writer))
                 pumps.create_task(_pump(server_reader, writer))
-        except* ConnectionError:
+        except* OSError:  # either side may reset it at any time
             writer.transport.abort()
         finally:
             server_writer.close()

@@ -49,6 +49,7 @@ _NEWS_S = 0.2  # answers of the feed come in bursts too; one that moves an addre
 _PEERS_S = 5.0  # how long the peers of a capture that was taken over stay as they are without the feed
 _RESELECT_S = 1.0  # flows are selected anew for changes of their peers no more often
 _TOP_PEERS = 10
+_GAP_TOLD_S = 3600.0
 _PEERS_UNKNOWN = (
     "spec.selector.peers: which addresses the peers on other nodes have is not known, as the interest feed has not "
     "answered; flows with peers of this node and with cidrs are counted"
@@ -125,6 +126,8 @@ class Agent:
         self._retry_at: float | None = None
         self._until_looked = _LOOK_TICKS
         self._issues: deque[tuple[str, str]] = deque(maxlen=10)
+        self._uncaptured_since: datetime | None = None
+        self._gap: tuple[float, float] | None = None  # seconds, and when it was over (monotonic)
         self._news_since: float | None = None
         self._reselect_at: float | None = None
         self._reselected = 0.0
@@ -195,6 +198,10 @@ class Agent:
     def forgive(self, reason: str) -> None:
         """What was noted for this reason is over."""
         self._issues = deque((i for i in self._issues if i[0] != reason), maxlen=10)
+
+    def succeed(self, last_report: datetime) -> None:
+        """A probe before this one captured until about then, and nothing has since. Any thread."""
+        self._uncaptured_since = last_report
 
     def problem(self) -> str:
         """What is wrong with the loop, for a liveness probe; "" if nothing is."""
@@ -318,9 +325,23 @@ class Agent:
         self._schedule_retry()
         if change.unfinished:
             self._on_change()
+        if self._attachments.watched and not change.unfinished:
+            self._tell_gap()
         self.applied += 1
         if self._keep is not None:
             self._keep(Kept(self._capture.fds(), self._capture.metadata(), bits))
+
+    def _tell_gap(self) -> None:
+        """Capturing again after another probe's end: for how long nothing was, to the second and rather too long."""
+        if self._uncaptured_since is None:
+            return
+        now = datetime.now(UTC)
+        seconds = max(0.0, (now - self._uncaptured_since).total_seconds())
+        self._uncaptured_since = None
+        self._gap = seconds, time.monotonic()
+        text = f"nothing was captured for {seconds:.0f} s until {now:%Y-%m-%dT%H:%M:%SZ}: the probe was replaced"
+        self.note("CaptureGap", text)
+        log.warning("%s", text)
 
     def _hear(self, now: float) -> None:
         """Take what the feed has told of addresses, and of the peers that observations are limited to."""
@@ -405,6 +426,7 @@ class Agent:
                 version=VERSION,
                 tick_seconds=self._harvest.tick_seconds,
                 kernel_ns_per_packet=self._cost.ns_per_packet,
+                gap_seconds=self._gap[0] if self._gap is not None else None,
                 identity=follow.report(state, self._harvest.names.table.refused),
                 identity_bytes=state.bytes_received,
                 identity_connections=state.connections,
@@ -414,6 +436,8 @@ class Agent:
         """What to publish as NodeProbe status."""
         with self._lock:
             now = time.monotonic()
+            if self._gap is not None and now - self._gap[1] > _GAP_TOLD_S:
+                self.forgive("CaptureGap")
             series = self._harvest.series
             state = self._identities.state()
             top = self._volumes.top(series.rows[: series.used], now, _TOP_PEERS)

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -143,6 +144,10 @@ def run(args: argparse.Namespace) -> int:
         rhythm.plan(wanted.report_interval_s)
         agent.set_plan(wanted, generation)
 
+    def on_predecessor(last_report: datetime) -> None:
+        if kept is None:  # else the capture went on
+            agent.succeed(last_report)
+
     def on_fault(text: str | None) -> None:
         agent.forgive("InvalidPlan")
         if text is not None:
@@ -164,7 +169,12 @@ def run(args: argparse.Namespace) -> int:
         )
         agent = Agent(settings, kept=kept, sink=Queued(export) if export else None, source=source, keep=keep)
         cluster = Cluster(
-            args.node, kubeconfig=args.kubeconfig, on_plan=on_plan, on_pods=agent.set_pods, on_fault=on_fault
+            args.node,
+            kubeconfig=args.kubeconfig,
+            on_plan=on_plan,
+            on_pods=agent.set_pods,
+            on_fault=on_fault,
+            on_predecessor=on_predecessor,
         )
     except (CaptureError, ValueError) as error:
         print(f"weir-probe: {error}", file=sys.stderr)
@@ -194,3 +204,5 @@ def _report_until(stop: threading.Event, agent: "Agent", cluster: "Cluster", rhy
         if applied > 0 and rhythm.wants(applied, time.monotonic()):
             received = cluster.report(agent.report())
             rhythm.reported(applied, time.monotonic(), received=received)
+    if agent.applied > 0:
+        cluster.report(agent.report())  # up to here it has captured: a successor tells the gap from this

@@ -113,6 +113,7 @@ def test_a_call_that_fails_is_made_again(kube: ControlPlane, node: str) -> None:
         on_plan=lambda *_: fail_first("plan"),
         on_pods=lambda _: fail_first("pods"),
         on_fault=lambda _: None,
+        on_predecessor=lambda _: None,
     )
     cluster.start()
     eventually(lambda: calls == {"plan": 2, "pods": 2})

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from cluster.told import Told, observing
 from kube.control_plane import ControlPlane
-from weir_api.nodeprobe import NodeProbeSpec, NodeProbeStatus
+from weir_api.nodeprobe import CaptureReport, HookCount, NodeProbeSpec, NodeProbeStatus
 
 pytestmark = pytest.mark.kube
 CRD = Path(__file__).parents[3] / "crds/nodeprobes.yaml"
@@ -113,3 +114,17 @@ def test_a_fault_goes_with_the_plan(kube: ControlPlane, node: str, follow: Follo
     kube.kubectl("delete", "nodeprobe", node)
     told.until_plan(None)
     assert told.faults[1:] == [None]
+
+
+def test_a_probe_before_this_one_is_told_of(kube: ControlPlane, node: str, follow: Follow) -> None:
+    put(kube, node, observing("one").wire())
+    first = follow(node, kube.kubeconfig)
+    first.until_plan(observing("one"))
+    assert first.predecessors == []
+    captured = CaptureReport(rung="core", hooks=[HookCount(kind="tcx", interfaces=1)])
+    now = datetime.now(UTC).replace(microsecond=0)
+    assert first.cluster.report(NodeProbeStatus(heartbeat_time=now, capture=captured))
+    second = follow(node, kube.kubeconfig)
+    second.until_plan(observing("one"))
+    assert second.predecessors == [now]
+    assert first.predecessors == [], "its own reports are not a predecessor's"

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,6 +21,7 @@ class Told:
         self.plans: list[tuple[NodeProbeSpec | None, int]] = []
         self.pods: list[tuple[LocalPod, ...]] = []
         self.faults: list[str | None] = []
+        self.predecessors: list[datetime] = []
         self._news = threading.Condition()
         self.cluster = Cluster(
             node,
@@ -27,6 +29,7 @@ class Told:
             on_plan=lambda spec, generation: self._add(self.plans, (spec, generation)),
             on_pods=lambda pods: self._add(self.pods, pods),
             on_fault=lambda text: self._add(self.faults, text),
+            on_predecessor=lambda when: self._add(self.predecessors, when),
         )
 
     def _add(self, to: list[T], what: T) -> None:

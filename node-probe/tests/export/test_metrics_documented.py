@@ -28,6 +28,7 @@ def exported() -> set[str]:
         version="0",
         tick_seconds=0.0,
         kernel_ns_per_packet=1.0,
+        gap_seconds=1.0,
         identity=IdentityReport(source="Feed", connected=True),
         identity_bytes=0,
         identity_connections=0,

@@ -15,7 +15,6 @@ from tick.simulated import ACK, FIN, SYN, Table
 from weir_api.records import FlowRecord
 from weir_probe.export.records import RecordBlock, lines
 from weir_probe.streams.layout import SAMPLE, TIMES
-from weir_probe.streams.measures import Measures
 from weir_probe.wire.protocols import protocol_name
 
 
@@ -55,7 +54,7 @@ def test_every_field() -> None:
     table.slots["headers"][i] = [3 * (14 << 32 | 40), 2 * (14 << 32 | 40)]
     table.slots["syn"][i] = 1
     for took_ns in (9_500, 20_500):
-        Measures(table.measured).apply(sample(i, TIMES.index("art"), took_ns))
+        table.measures.apply(sample(i, TIMES.index("art"), took_ns))
     tick(table)
     table.now = 1011
     assert only(tick(table)) == {

@@ -82,6 +82,5 @@ def test_retransmissions_equal_the_kernels(lossy: Wire, gso: str) -> None:
         assert capture.unmeasured() == {"samples_full": 0, "contended": 0}
         counts = capture.measured["count"][flows].sum(axis=0)
         assert counts[TIMES.index("rtt")] == counts[TIMES.index("rtt_server")] == 1
-        assert counts[TIMES.index("art")] >= 1
     finally:
         capture.close()

@@ -15,7 +15,7 @@ from weir_probe.export.peers import KEPT, Peers, default_classes, words
 from weir_probe.export.recorder import Recorder
 from weir_probe.export.series import unpack
 from weir_probe.streams.layout import EMPTY, EXPORTED, LIVE, RETIRED, SLOT
-from weir_probe.streams.measures import MEASURED
+from weir_probe.streams.measures import MEASURED, Measures
 from weir_probe.streams.tick import ENDED, NEW, Ticker
 
 TCP, UDP = 6, 17
@@ -34,7 +34,8 @@ class Table:
         self.exported = np.zeros(len(self.slots), EXPORTED)
         self.now = 1000
         self.measured = np.zeros(len(self.slots), MEASURED)
-        self.ticker = Ticker(self.slots, self.exported, 1 << 40, self.measured)
+        self.measures = Measures(self.measured)
+        self.ticker = Ticker(self.slots, self.exported, 1 << 40, self.measured, self.measures.written)
         self.aggregator = Aggregator(self.slots, self.exported, self.ticker, peers(known or {}))
         self.recorder = Recorder(self.slots, self.exported, self.ticker, self.measured)
         self.aggregator.series.limits[:] = 1000

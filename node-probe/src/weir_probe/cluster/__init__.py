@@ -8,6 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from datetime import datetime
 from typing import Final
 from urllib.parse import quote
 
@@ -30,8 +31,10 @@ class Cluster:
 
     `on_plan(spec, generation)` is called at first and whenever the spec changed; with (None, 0) when there is none.
     `on_fault(text)` tells that the plan's spec cannot be used, and which field; the last good one stays in force;
-    `on_fault(None)` that this is over. `on_pods` gets all pods of the node that have not ended, at first and after
-    changes, at most every 50 ms. Plans and faults come from one thread and pods from another; neither may be held up.
+    `on_fault(None)` that this is over. `on_predecessor(when)` comes before the first plan, where a probe of this node
+    has reported before that it captured: when it last did. `on_pods` gets all pods of the node that have not ended, at
+    first and after changes, at most every 50 ms. Plans and faults come from one thread and pods from another; neither
+    may be held up.
     """
 
     def __init__(
@@ -42,6 +45,7 @@ class Cluster:
         on_plan: Callable[[NodeProbeSpec | None, int], None],
         on_pods: Callable[[tuple[LocalPod, ...]], None],
         on_fault: Callable[[str | None], None],
+        on_predecessor: Callable[[datetime], None],
     ) -> None:
         """By a kubeconfig file, or as the service account of the pod that this runs in. Does not connect yet.
 
@@ -51,7 +55,7 @@ class Cluster:
         self._api = Api(kubeconfig)
         self._closing = threading.Event()
         self._pods = Pods(on_pods, self._closing)
-        plan = Plan(on_plan, on_fault)
+        plan = Plan(on_plan, on_fault, on_predecessor)
         self._watches = (
             Watch(self._api, _NODE_PROBES, f"metadata.name={node}", plan, self._closing),
             Watch(self._api, _PODS, f"spec.nodeName={node}", self._pods, self._closing),

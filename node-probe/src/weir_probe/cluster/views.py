@@ -4,6 +4,7 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from pydantic import ValidationError
@@ -27,23 +28,36 @@ class Planned:
     uid: str
     generation: int
     spec: Raw
+    #: When a probe of this node last reported hooks that capture; None where none has.
+    captured: datetime | None
 
 
 class Plan:
     """Tells of this node's plan: one object that is there or not."""
 
     def __init__(
-        self, on_plan: Callable[[NodeProbeSpec | None, int], None], on_fault: Callable[[str | None], None]
+        self,
+        on_plan: Callable[[NodeProbeSpec | None, int], None],
+        on_fault: Callable[[str | None], None],
+        on_predecessor: Callable[[datetime], None],
     ) -> None:
         self._on_plan = on_plan
         self._on_fault = on_fault
+        self._on_predecessor = on_predecessor
         #: (UID, generation) of what was told last; ("", 0): that there is none
         self._told: tuple[str, int] | None = None
         self._faulty = False
 
     def read(self, raw: Raw) -> Planned:
         metadata = raw["metadata"]
-        return Planned(str(metadata["uid"]), int(metadata.get("generation", 0)), raw.get("spec") or {})
+        status = raw.get("status") or {}
+        captured = status.get("heartbeatTime") if (status.get("capture") or {}).get("hooks") else None
+        return Planned(
+            str(metadata["uid"]),
+            int(metadata.get("generation", 0)),
+            raw.get("spec") or {},
+            datetime.fromisoformat(captured) if captured else None,
+        )
 
     def replace(self, present: list[Planned]) -> None:
         if present:
@@ -55,6 +69,8 @@ class Plan:
         version = (record.uid, record.generation)
         if version == self._told:  # a change of its status: our own report
             return
+        if self._told is None and record.captured is not None:
+            self._on_predecessor(record.captured)
         try:
             spec = NodeProbeSpec.model_validate(record.spec)
         except ValidationError as error:

@@ -69,7 +69,7 @@ class Harvest:
         exported["peer"][slots["state"] >= LIVE] = 0  # identities of an earlier process
         # ids of flows differ from those of an earlier process, which began in an earlier second
         self._measures = Measures(capture.measured)
-        self._ticker = Ticker(slots, exported, int(time.time()) << 24, capture.measured)
+        self._ticker = Ticker(slots, exported, int(time.time()) << 24, capture.measured, self._measures.written)
         self._aggregator = Aggregator(slots, exported, self._ticker, names.table)
         self._recorder = Recorder(slots, exported, self._ticker, capture.measured)
         self.series = self._aggregator.series

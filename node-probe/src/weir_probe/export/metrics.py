@@ -80,6 +80,7 @@ class Readings:
     version: str
     tick_seconds: float
     kernel_ns_per_packet: float | None
+    gap_seconds: float | None
     identity: IdentityReport
     identity_bytes: int  # received from the feed
     identity_connections: int
@@ -224,6 +225,12 @@ def _of_probe(readings: Readings) -> Iterator[Metric]:
             "weir_probe_kernel_seconds_per_packet",
             "Time in the capture's programs per packet, measured now and then.",
             value=readings.kernel_ns_per_packet / 1e9,
+        )
+    if readings.gap_seconds is not None:
+        yield GaugeMetricFamily(
+            "weir_probe_capture_gap_seconds",
+            "For how long nothing was captured before this probe began, after the one before it.",
+            value=readings.gap_seconds,
         )
 
 

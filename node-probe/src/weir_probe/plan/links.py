@@ -7,6 +7,7 @@ namespace file (RTM_GETNSID). So a pod's host side is found without entering the
 import errno
 import logging
 import os
+import socket
 import threading
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
@@ -168,7 +169,8 @@ class Links:
         changed = False
         with self._lock:
             for message in messages:
-                event = message.get("event")
+                # a bridge tells of its ports in messages of the same types, which lack most (rtnetlink(7), AF_BRIDGE)
+                event = message.get("event") if message.get("family") == socket.AF_UNSPEC else None
                 if event == "RTM_DELLINK":
                     changed |= self._links.pop(message["index"], None) is not None
                 elif event == "RTM_NEWLINK":

@@ -13,6 +13,7 @@ cdef class Measures:
     cdef unsigned int[:, :] retrans, ooo
     cdef unsigned long long[:] last_rtt_ns
     cdef unsigned char[:, :] ranges
+    cdef readonly object written
     cdef unsigned char[:] fresh
 
     cpdef void use(self, rows) except *

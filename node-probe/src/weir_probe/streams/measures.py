@@ -26,8 +26,7 @@ MEASURED: Final = np.dtype(
         ("ooo", "<u4", (2,)),
         ("last_rtt_ns", "<u8"),
         ("ranges", "u1", (2,)),
-        ("fresh", "u1"),  # the row was written since the flow was last read
-        ("pad", "u1", (5,)),
+        ("pad", "u1", (6,)),
     ]
 )
 
@@ -49,6 +48,9 @@ class Measures:
     """Rows of MEASURED, named by their index."""
 
     def __init__(self, rows: npt.NDArray[Any]) -> None:
+        #: Rows that were written since their flows were last read; apart from them, for a tick asks it of every flow.
+        self.written = np.zeros(len(rows), np.uint8)
+        self.fresh = self.written.data
         self.use(rows)
 
     def use(self, rows: npt.NDArray[Any]) -> None:
@@ -62,7 +64,9 @@ class Measures:
         self.ooo = rows["ooo"].data
         self.last_rtt_ns = rows["last_rtt_ns"].data
         self.ranges = rows["ranges"].data
-        self.fresh = rows["fresh"].data
+        if len(rows) > len(self.written):
+            self.written = np.zeros(len(rows), np.uint8)
+            self.fresh = self.written.data
 
     def apply(self, samples: npt.NDArray[Any]) -> None:
         """Take what a stream told (layout.SAMPLE), in its order."""

@@ -39,7 +39,8 @@ cdef class Ticker:
     cdef unsigned int[:, :, :] retrans_opening
     cdef unsigned int[:] syn, synack, fin
 
-    @cython.locals(side=cython.Py_ssize_t, way=cython.Py_ssize_t, layer=cython.Py_ssize_t, which=cython.Py_ssize_t)
+    @cython.locals(side=cython.Py_ssize_t, way=cython.Py_ssize_t, octets=cython.longlong, which=cython.Py_ssize_t,
+                   before=cython.ulonglong)
     cdef void _take_back(self, Py_ssize_t i, Py_ssize_t row) noexcept
     @cython.locals(opener=cython.Py_ssize_t, way=cython.Py_ssize_t)
     cdef void _count(self, Py_ssize_t i, Py_ssize_t row, unsigned long long a, unsigned long long b) noexcept

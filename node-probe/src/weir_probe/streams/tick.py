@@ -46,12 +46,15 @@ class Ticker:
         exported: npt.NDArray[Any],
         first_flow_id: int,
         measured: npt.NDArray[Any] | None = None,
+        written: npt.NDArray[np.uint8] | None = None,
     ) -> None:
-        """`slots` (layout.SLOT), `exported` (layout.EXPORTED) and `measured` (measures.MEASURED; none: nothing is) are
-        flat, of one length. Flow ids count from `first_flow_id` (> 0), which differs from one probe process to the
-        next."""
+        """`slots` (layout.SLOT), `exported` (layout.EXPORTED) and `measured` (measures.MEASURED, or none), with
+        Measures.written, are flat, of one length. Flow ids count from `first_flow_id` (> 0), which differs from one
+        probe process to the next."""
         if measured is None:
             measured = np.zeros(len(slots), MEASURED)
+        if written is None:
+            written = np.zeros(len(slots), np.uint8)
         self.slots = slots
         self.exported = exported
         self.rows = np.zeros(len(slots), ROW)
@@ -90,7 +93,7 @@ class Ticker:
         self.measured_words = measured.view(np.uint64).reshape(len(measured), -1).data
         self.more_retrans = measured["retrans"].data
         self.ooo = measured["ooo"].data
-        self.fresh = measured["fresh"].data
+        self.fresh = written.data
         self.read_headers = exported["headers"].data
         self.layers = exported["layers"].data
         self.read_counters = exported["counters"].data
@@ -150,11 +153,11 @@ class Ticker:
     def postpone(self, row: int) -> None:
         """As if this tick had not come to the row's flow: what it counted, and that it began or ended, comes again."""
         i = self.row_slot[row]
+        if self.row_event[row] & 8:
+            self._take_back(i, row)
         for side in range(2):
             self.read[i, side] = (self.read[i, side] - self.row_delta[row, side]) & WORD
             self.row_delta[row, side] = 0
-        if self.row_event[row] & 8:
-            self._take_back(i, row)
         if self.row_event[row] & 1:
             self.flow_id[i] = 0
         self.row_event[row] = 0
@@ -194,15 +197,18 @@ class Ticker:
         self.read_counters[i, which - 4] = now & 0xFFFFFFFF
 
     def _take_back(self, i: int, row: int) -> None:
-        """As if `_count` had not been called."""
+        """As if `_count` had not been called; but for headers, which are kept as told early."""
         self.fresh[i] = 1
         for side in range(2):
             way = side ^ self.opener[i] & 1
-            for layer in range(2):
-                self.layers[i, side, layer] += self.row_counters[row, 2 * layer + way]
+            octets = self.row_delta[row, side] & BYTES
+            self.layers[i, side, 0] += self.row_counters[row, way] - octets
+            if self.proto[i] in (6, 17):
+                self.layers[i, side, 1] += self.row_counters[row, 2 + way] - octets
         for which in range(_COUNTERS):
             if which >= 4:
-                self.read_counters[i, which - 4] -= self.row_counters[row, which] & 0xFFFFFFFF
+                before = self.read_counters[i, which - 4] - self.row_counters[row, which]
+                self.read_counters[i, which - 4] = before & 0xFFFFFFFF
             self.row_counters[row, which] = 0
 
     def release(self, count: int) -> int:
