@@ -19,10 +19,10 @@ setup: ## apt packages, venv, compiled parts
 demo: setup ## a small shop of network namespaces, observed live
 	@$(BIN)/weir demo
 
-test: setup lint ## every test, with real eBPF, real servers and a real kube-apiserver
+test: setup lint ## every test but those of a whole cluster (e2e), with real eBPF, real servers and a real kube-apiserver
 	-PYTHONPATH=tests $(BIN)/python -m kube.binaries
 	-PYTHONPATH=tests $(BIN)/python -m helm
-	$(BIN)/pytest
+	$(BIN)/pytest --ignore=tests/e2e/cluster
 
 cluster-up: setup ## a real Kubernetes cluster on this machine, of NODES nodes; prints how to reach it
 	@PYTHONPATH=tests $(BIN)/python -m kube.binaries >/dev/null

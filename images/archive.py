@@ -66,6 +66,7 @@ def write(target: Path, name: str, layers: Sequence[Path], config: Config, archi
                 "created": created(),
                 "config": config.document(),
                 "rootfs": {"type": "layers", "diff_ids": digests},
+                "history": [{"created": created()} for _ in digests],  # buildah takes no base without it
             },
         )
         manifest_type = f"{MEDIA}.manifest.v1+json"

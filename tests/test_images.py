@@ -31,7 +31,7 @@ ROOT: Final = Path(__file__).parents[1]
 PROGRAMS: Final = {"operator": "weir-operator", "probe": "weir-probe"}
 #: Modules of Python's whose libraries are left out: nothing of ours stores, asks or edits by them.
 LEFT_OUT: Final = re.compile(r"/lib-dynload/(_bsddb|_curses|_curses_panel|_dbm|_gdbm|_sqlite3|nis|readline)\.")
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.timeout(1800)]  # the first test waits for the build
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from kube.cluster.cluster import Cluster
 ROOT = Path(__file__).parents[1]
 NAMESPACE = "weir-system"
 SHOP = ROOT / "tests" / "e2e" / "cluster" / "shop.yaml"
-ROLLOUT_S = 120
+ROLLOUT_S = 100
 _IMAGES = ROOT / "build" / "images"
 
 

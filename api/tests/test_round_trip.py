@@ -21,6 +21,7 @@ PATTERNED = {
     "label key": st.sampled_from(["app", "shop.example/tier"]),
     "label value": st.sampled_from(["", "web"]),
     "DNS name": st.sampled_from(["web", "shop-2.example"]),
+    "address range": st.sampled_from(["10.0.0.0/8", "2001:db8::/32"]),
 }
 
 

@@ -1,4 +1,8 @@
-"""A real Prometheus in the cluster, with the configuration and the rules of config/prometheus."""
+"""A real Prometheus in the cluster, with the configuration and the rules of config/prometheus.
+
+Debian's is built without Kubernetes' service discovery: it is told the pods that this would find, with the labels that
+it would give them. All that follows from the labels is the configuration's own.
+"""
 
 import json
 import os
@@ -10,6 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+import yaml
 
 from kube.cluster.machine import Machine
 from weir_on_cluster import NAMESPACE, ROLLOUT_S, ROOT, WeirOnCluster
@@ -44,14 +49,33 @@ class Prometheus:
 @pytest.fixture
 def prometheus(weir: WeirOnCluster) -> Iterator[Prometheus]:
     """With intervals of seconds, so that what fires after minutes fires within the test's."""
-    scraping = re.sub(r"(scrape|evaluation)_interval: \w+", r"\1_interval: 1s", (FOLDER / "prometheus.yml").read_text())
+    scraping = yaml.safe_load((FOLDER / "prometheus.yml").read_text())
+    scraping["global"] |= {"scrape_interval": "1s", "evaluation_interval": "1s"}
+    for job in scraping["scrape_configs"]:
+        assert job.pop("kubernetes_sd_configs") == [{"role": "pod", "namespaces": {"names": [NAMESPACE]}}]
+        job["static_configs"] = list(discovered(weir))
     rules = re.sub(r"\bfor: \w+", "for: 2s", (FOLDER / "weir.rules.yml").read_text())
-    config = {"prometheus.yml": scraping, "weir.rules.yml": rules}
+    config = {"prometheus.yml": yaml.safe_dump(scraping), "weir.rules.yml": rules}
     weir.kube.apply(MANIFESTS.replace("CONFIG", json.dumps(config)))
     weir.kube.kubectl("wait", "--for=condition=Ready", "pod/prometheus", "-n", MONITORING, f"--timeout={ROLLOUT_S}s")
     yield Prometheus(weir)
     weir.kube.kubectl("delete", "namespace", MONITORING)
-    weir.kube.kubectl("delete", "rolebinding", "prometheus", "-n", NAMESPACE)
+
+
+def discovered(weir: WeirOnCluster) -> Iterator[dict[str, Any]]:
+    """Weir's pods as `kubernetes_sd_configs` of role `pod` tells them: a target for each port of each container."""
+    for pod in weir.pods(NAMESPACE, "app.kubernetes.io/part-of=weir"):
+        for port in (port for container in pod["spec"]["containers"] for port in container["ports"]):
+            labels = {
+                "label_app_kubernetes_io_name": pod["metadata"]["labels"]["app.kubernetes.io/name"],
+                "container_port_name": port["name"],
+                "node_name": pod["spec"]["nodeName"],
+                "name": pod["metadata"]["name"],
+            }
+            yield {
+                "targets": [f"{pod['status']['podIP']}:{port['containerPort']}"],
+                "labels": {f"__meta_kubernetes_pod_{name}": value for name, value in labels.items()},
+            }
 
 
 def test_metrics_are_scraped(weir: WeirOnCluster, prometheus: Prometheus) -> None:
@@ -93,12 +117,6 @@ MANIFESTS = f"""\
 apiVersion: v1
 kind: Namespace
 metadata: {{name: {MONITORING}}}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
-metadata: {{name: prometheus, namespace: {NAMESPACE}}}
-roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: view}}
-subjects: [{{kind: ServiceAccount, name: default, namespace: {MONITORING}}}]
 ---
 apiVersion: v1
 kind: ConfigMap

@@ -1,7 +1,7 @@
 """The identity feed's cost: a cluster of pods, clients that each talk to some of them; memory and bytes on the wire.
 
-`.venv/bin/python bench/identity.py [PODS] [CLIENTS] [ADDRESSES]` (20,000, 50 and 500). No API server: objects go into
-the operator's world as its watches put them there; clients are real WebSockets over TLS, in another process.
+`.venv/bin/python bench/identity_feed.py [PODS] [CLIENTS] [ADDRESSES]` (20,000, 50 and 500). No API server: objects go
+into the operator's world as its watches put them there; clients are real WebSockets over TLS, in another process.
 """
 
 import asyncio
