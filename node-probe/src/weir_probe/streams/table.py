@@ -18,8 +18,8 @@ from weir_probe.streams.measures import MEASURED, Measures
 from weir_probe.streams.performance import Performance
 from weir_probe.streams.samples import Samples
 
-#: What a growing table knows of a flow besides its slot: the number of the frame it starts with, what was measured, what
-#: its words by side have no more room for, and who reads its payload (streams/call_engine.py).
+#: What a growing table knows of a flow besides its slot: the number of the frame it starts with, what was measured,
+#: what its words by side have no more room for, and who reads its payload (streams/call_engine.py).
 EXTRA: Final = np.dtype(
     [
         ("serial", "<u8"),
