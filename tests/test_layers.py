@@ -58,8 +58,18 @@ def test_the_hot_rooms_know_neither_network_nor_cluster() -> None:
     allowed = {"weir_probe", "weir_api", "numpy", "cython", "_typeshed"}
     standard = set(sys.stdlib_module_names) - {"socket", "asyncio", "ssl", "http", "subprocess", "selectors"}
     for name, file in modules():
-        if name.startswith(("weir_probe.wire", "weir_probe.streams")):
+        if name.startswith(("weir_probe.wire", "weir_probe.protocols", "weir_probe.streams")):
             assert imported(file) - standard <= allowed, name
+
+
+def test_protocols_never_import_each_other() -> None:
+    room = SOURCES["weir_probe"] / "weir_probe/protocols"
+    for folder in (path for path in room.iterdir() if path.is_dir()):
+        for file in folder.glob("*.py"):
+            for node in ast.walk(ast.parse(file.read_text())):
+                module = node.module or "" if isinstance(node, ast.ImportFrom) else ""
+                other = module.removeprefix("weir_probe.protocols.").partition(".")[0]
+                assert not (room / other).is_dir() or other in ("", folder.name), f"{file}: {module}"
 
 
 def test_operator_is_still_pythons() -> None:

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from weir_api import API_VERSION
 from weir_api.admission import HONOURED
 from weir_api.crd import RESOURCES
-from weir_api.records import FlowRecord
+from weir_api.records import CallRecord, FlowRecord
 
 _HEADER: Final = "<!-- Generated from api/ by `make crds`. Do not edit. -->\n"
 
@@ -183,16 +183,20 @@ def resource_page(plural: str) -> str:
     return _HEADER + "\n".join(lines) + "\n"
 
 
-def records_page() -> str:
-    """The page of the flow log."""
-    table = "\n".join(_table(rows(FlowRecord, "records.md"), with_support=False))
-    return f"{_HEADER}# Flow records\n\n{FlowRecord.__doc__}\n\n{table}\n"
+def record_page(title: str, model: type[FlowRecord | CallRecord]) -> str:
+    """The page of a log."""
+    table = "\n".join(_table(rows(model, "records.md"), with_support=False))
+    return f"{_HEADER}# {title}\n\n{model.__doc__}\n\n{table}\n"
 
 
 def pages() -> dict[str, str]:
     """Every reference page by its file name."""
     of_resources = {f"{resource['singular']}.md": resource_page(plural) for plural, resource in RESOURCES.items()}
-    return {**of_resources, "records.md": records_page()}
+    return {
+        **of_resources,
+        "records.md": record_page("Flow records", FlowRecord),
+        "calls.md": record_page("Call records", CallRecord),
+    }
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The flow record: what leaves the probe when a flow ends, and per interval while it is open."""
+"""What leaves the probe: a flow record when a flow ends, and per interval while it is open; a call record per call."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -81,3 +81,48 @@ class FlowRecord(Model):
     rtt_sum_us: float = Field(0, description="Their sum, in microseconds.")
     rtt_max_us: float = Field(0, description="The longest, in microseconds.")
     close_type: str = Field("unknown", description="How a TCP flow ended (docs/flows.md); unknown: it has not, as yet.")
+
+
+class CallStatus(StrEnum):
+    """How a call went. unknown: no response was seen, and it had not waited long enough to time out."""
+
+    UNKNOWN = "unknown"
+    OK = "ok"
+    CLIENT_ERROR = "client_error"
+    SERVER_ERROR = "server_error"
+    TIMEOUT = "timeout"
+
+
+class CallRecord(Model):
+    """One line of the call log: a request with its response, or a message that has none."""
+
+    # snake_case, as flow records
+    model_config = ConfigDict(alias_generator=None)
+
+    start: str = Field(description="When the request began, RFC 3339 with nanoseconds.")
+    src: str = Field(description="Address of the client.")
+    dst: str = Field(description="Address of the server.")
+    src_port: int = Field(description="Port of the client.")
+    dst_port: int = Field(description="Port of the server.")
+    transport: str = Field(description="TCP or UDP.")
+    protocol: str = Field(description="Application protocol, such as HTTP, gRPC, MySQL.")
+    type: str = Field("", description="Method, command or query type.")
+    domain: str = Field("", description="Host, authority, name that is asked for, client id.")
+    resource: str = Field("", description="Path and query, statement, topic, key.")
+    endpoint: str = Field("", description="What is called, without what differs from call to call.")
+    request_id: int | str | None = Field(None, description="What the protocol pairs by; absent where it has nothing.")
+    status: CallStatus = Field(description="How it went.")
+    code: int | str | None = Field(None, description="Status or error code of the protocol.")
+    exception: str = Field("", description="Error text of the response.")
+    result: str = Field("", description="What the response says, in short.")
+    request_bytes: int = Field(description="Size of the request's messages, as far as known.")
+    response_bytes: int = Field(description="Size of the response's messages, as far as known.")
+    latency_us: float | None = Field(
+        None, description="From the request's first byte to the response's; none: no response."
+    )
+    trace_id: str = Field("", description="Trace that it belongs to.")
+    span_id: str = Field("", description="Span of the caller.")
+    parent_span_id: str = Field("", description="Parent of that span.")
+    x_request_id: str = Field("", description="x-request-id.")
+    attributes: dict[str, str] = Field(default_factory=dict, description="What else the protocol tells.")
+    truncated: bool = Field(False, description="Some text had no room.")

@@ -1,10 +1,11 @@
-"""Flows of a capture file by the engine of user space: one JSON line per flow, in the order of their first packets.
+"""Flows, and calls, of a capture file by the engine of user space: a JSON line each.
 
-docs/flows.md defines every field.
+Flows come in the order of their first packets, calls in the order of their requests as far as the call book remembers.
+docs/flows.md and docs/calls.md define every field.
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
 from io import FileIO
@@ -15,6 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from weir_probe.capture.pcap import CaptureDecoder, PcapError, Readable, read_capture
+from weir_probe.export import calls as call_lines
+from weir_probe.protocols.parser import Spec
+from weir_probe.protocols.registry import BY_NAME, PROTOCOLS
+from weir_probe.streams.call_engine import CallEngine, done
+from weir_probe.streams.calls import LOSSES
 from weir_probe.streams.engine import FlowEngine
 from weir_probe.streams.layout import BYTES_BITS, BYTES_MASK, OUTCOMES, TIMES
 from weir_probe.streams.performance import CLOSE_TYPES, IDLE_TIMEOUT_NS, close_type
@@ -219,24 +225,72 @@ def replay(source: str | Path | Readable, *, max_flows: int = MAX_FLOWS) -> Repl
     Damage is not raised here: it is `error` of the result, and raised after its last flow. OSError: it cannot be opened
     or read. Beyond `max_flows` flows, packets of new ones are counted as lost (`table_full`).
     """
+    engine = _engine(max_flows)
+    decoder = CaptureDecoder(engine)
+    return Replay(engine, decoder, _read(source, decoder))
+
+
+@dataclass(frozen=True, slots=True)
+class CallSummary:
+    """What became of the calls of a capture. `lost` counts what could not be kept or paired, by reason."""
+
+    calls: int
+    lost: dict[str, int]
+    error: PcapError | None
+
+
+def replay_calls(
+    source: str | Path | Readable,
+    write: Callable[[Iterable[str]], None],
+    *,
+    protocols: Iterable[Spec] = PROTOCOLS,
+    redacts: bool = True,
+    max_flows: int = MAX_FLOWS,
+) -> CallSummary:
+    """Read a capture as `replay` does, and `write` each call as a line of JSON. OSError: it cannot be read."""
+    engine = _engine(max_flows)
+    written = 0
+
+    def drain() -> None:
+        nonlocal written
+        book = calls.book
+        written += book.count
+        write(call_lines.lines(done(book), book.conversations, calls.protocols))
+        book.release()
+
+    calls = CallEngine(protocols, redacts=redacts, on_done=drain)
+    error = _read(source, CaptureDecoder(engine, calls))
+    calls.finish()
+    drain()
+    lost = dict(zip(LOSSES, calls.book.losses.tolist(), strict=True))
+    return CallSummary(written, {**lost, "no_room_for_connection": calls.unread}, error)
+
+
+def named(names: Iterable[str]) -> tuple[Spec, ...]:
+    """The protocols of these names. ValueError: there is none of that name."""
+    unknown = sorted(set(names) - set(BY_NAME))
+    if unknown:
+        raise ValueError(f"no protocol {', '.join(unknown)}; there are {', '.join(sorted(BY_NAME))}")
+    return tuple(PROTOCOLS[BY_NAME[name]] for name in names)
+
+
+def _engine(max_flows: int) -> FlowEngine:
     if max_flows < 1:
         raise ValueError(f"max_flows: {max_flows} is not at least 1")
-    if source == "-":
-        return _replay(FileIO(sys.stdin.fileno(), closefd=False), max_flows)
+    return FlowEngine(FlowTable(capacity=_FIRST_CAPACITY, max_flows=max_flows))
+
+
+def _read(source: str | Path | Readable, decoder: CaptureDecoder) -> PcapError | None:
+    """Read it to its end, or to the damage that is returned."""
     if isinstance(source, str | Path):
-        with Path(source).open("rb", buffering=0) as stream:
-            return _replay(stream, max_flows)
-    return _replay(source, max_flows)
-
-
-def _replay(stream: Readable, max_flows: int) -> Replay:
-    engine = FlowEngine(FlowTable(capacity=_FIRST_CAPACITY, max_flows=max_flows))
-    decoder = CaptureDecoder(engine)
+        stdin = source == "-"
+        with FileIO(sys.stdin.fileno() if stdin else source, closefd=not stdin) as stream:
+            return _read(stream, decoder)
     try:
-        read_capture(stream, decoder)
+        read_capture(source, decoder)
     except PcapError as error:
-        return Replay(engine, decoder, error)
-    return Replay(engine, decoder, None)
+        return error
+    return None
 
 
 def _totals(slots: npt.NDArray[Any], extra: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:

@@ -40,9 +40,26 @@ _HEADINGS: Final = (
     show_default=True,
     help="jsonl: a line per flow; json: one object with flows and summary; table: for reading.",
 )
+@click.option(
+    "--what",
+    type=click.Choice(["flows", "calls"]),
+    default="flows",
+    show_default=True,
+    help="calls: requests and responses of the application protocols in it.",
+)
+@click.option("--protocol", "protocols", multiple=True, metavar="NAME", help="calls: look for these only; repeatable.")
+@click.option(
+    "--redact",
+    type=click.Choice(["on", "off"]),
+    default="on",
+    show_default=True,
+    help="calls: off keeps literals and secrets as captured.",
+)
 @click.option("--max-flows", type=click.IntRange(min=1), default=4_194_304, show_default=True, help="Flows kept.")
-def command(file: str, output: str, max_flows: int) -> int:
-    """Print the flows of FILE, a pcap or pcapng capture; - reads standard input.
+def command(  # noqa: PLR0917 -- an option each
+    file: str, output: str, what: str, protocols: tuple[str, ...], redact: str, max_flows: int
+) -> int:
+    """Print the flows, or the calls, of FILE, a pcap or pcapng capture; - reads standard input.
 
     Flows go to standard output in the order of their first packets, totals to standard error. A damaged file gives the
     flows before the damage, then an error with its offset, and exit code 1.
@@ -51,6 +68,8 @@ def command(file: str, output: str, max_flows: int) -> int:
 
     if file == "-" and sys.stdin.isatty():
         raise click.UsageError("standard input is a terminal; name a file, or pipe a capture in")
+    if what == "calls":
+        return _calls(file, output, protocols, redact == "on", max_flows)
     try:
         result = replay(file, max_flows=max_flows)
     except OSError as error:
@@ -59,6 +78,28 @@ def command(file: str, output: str, max_flows: int) -> int:
     print(_totals(result.summary()), file=sys.stderr)
     if result.error is not None:
         raise Failure(f"{file}: offset {result.error.offset}: {result.error.reason}")
+    return Exit.OK
+
+
+def _calls(file: str, output: str, names: tuple[str, ...], redacts: bool, max_flows: int) -> int:
+    from weir_probe.protocols.registry import BY_NAME
+    from weir_probe.replay import named, replay_calls
+
+    if output != "jsonl":
+        raise click.UsageError("--what calls is printed with -o jsonl only")
+    try:
+        protocols = named(names) if names else named(BY_NAME)
+    except ValueError as error:
+        raise click.UsageError(f"--protocol: {error}") from error
+    try:
+        summary = replay_calls(file, sys.stdout.writelines, protocols=protocols, redacts=redacts, max_flows=max_flows)
+    except OSError as error:
+        raise Failure(f"{file}: {error.strerror}") from error
+    sys.stdout.flush()
+    lost = [f"lost ({reason}): {count}" for reason, count in summary.lost.items() if count]
+    print("; ".join([plural(summary.calls, "call"), *lost]), file=sys.stderr)
+    if summary.error is not None:
+        raise Failure(f"{file}: offset {summary.error.offset}: {summary.error.reason}")
     return Exit.OK
 
 

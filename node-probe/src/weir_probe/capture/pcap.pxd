@@ -1,5 +1,6 @@
 cimport cython
 
+from weir_probe.streams.call_engine cimport CallEngine
 from weir_probe.streams.engine cimport FlowEngine
 from weir_probe.wire.cursor cimport Cursor
 
@@ -14,6 +15,7 @@ cdef unsigned int _END_OF_OPTIONS, _TSRESOL, _TSOFFSET
 @cython.final
 cdef class CaptureDecoder:
     cdef readonly FlowEngine engine
+    cdef readonly CallEngine calls
     cdef Cursor cursor
     cdef int format
     cdef bint big_endian
@@ -37,7 +39,7 @@ cdef class CaptureDecoder:
     cdef Py_ssize_t _records(self, Py_ssize_t at) except -1
     cdef void _frame(
         self, Py_ssize_t at, Py_ssize_t captured, unsigned long long length, unsigned long long ts_ns, int link
-    ) noexcept nogil
+    ) except *
     @cython.locals(kind=cython.uint, total=cython.uint, end=cython.Py_ssize_t)
     cdef Py_ssize_t _blocks(self, Py_ssize_t at) except -1
     cdef int _byte_order(self, Py_ssize_t at) except -1

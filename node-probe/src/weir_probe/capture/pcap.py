@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 
+from weir_probe.streams.call_engine import CallEngine
 from weir_probe.streams.engine import FlowEngine
 from weir_probe.wire import linktypes
 from weir_probe.wire.cursor import Cursor
@@ -57,8 +58,9 @@ class Readable(Protocol):
 class CaptureDecoder:
     """Decodes one capture into an engine: `feed` it the bytes in order, then `finish`."""
 
-    def __init__(self, engine: FlowEngine) -> None:
+    def __init__(self, engine: FlowEngine, calls: CallEngine | None = None) -> None:
         self.engine = engine
+        self.calls = calls
         self.cursor = Cursor()
         self.format = _UNKNOWN
         self.big_endian = False
@@ -160,6 +162,8 @@ class CaptureDecoder:
         self.earliest_ns = min(ts_ns, self.earliest_ns)
         self.latest_ns = max(ts_ns, self.latest_ns)
         self.engine.frame(at, captured, length, ts_ns, -1, False, link)
+        if self.calls is not None:
+            self.calls.take(self.engine, ts_ns)
 
     def _blocks(self, at: int) -> int:
         """Blocks of a pcapng file: type, total length, body, total length again."""

@@ -23,6 +23,8 @@ cdef class FlowEngine:
     cdef readonly PrefixMasks peer_masks
     cdef Cursor cursor
     cdef Packet packet, orphan
+    cdef readonly Py_ssize_t carried
+    cdef readonly int way
     cdef bint selects
     cdef readonly object ifaces, outcomes
     cdef unsigned short[:] iface_id
@@ -140,3 +142,4 @@ cdef class FlowEngine:
         self, Packet p, Py_ssize_t iface, unsigned long long key, Py_ssize_t opener, Py_ssize_t side, Py_ssize_t sender,
         unsigned int flags
     ) noexcept nogil
+    cdef void _carry(self, Py_ssize_t index, Packet p, int sender) noexcept nogil

@@ -81,6 +81,10 @@ class FlowEngine:
         self.tally = self.outcomes.data
         self.frames = 0
         self.bytes = 0
+        #: The slot that the last frame was counted in as a whole packet of TCP or UDP, -1: none; and who sent it: 0 the
+        #: side that opened the flow. `packet` has the rest.
+        self.carried = -1
+        self.way = 0
         #: Added by a live capture to the time of each frame: from the clock of its stamps to the one of the table.
         self.clock_shift_ns = 0
 
@@ -108,6 +112,7 @@ class FlowEngine:
         """
         self.frames += 1
         self.bytes += length
+        self.carried = -1
         self.cursor.limit(start + captured)
         word = _ONE_PACKET + length
         kind = self.packet.parse(self.cursor, start, length, link)
@@ -253,6 +258,7 @@ class FlowEngine:
             return
         self.table.add(index, sender, word, self._headers(p, word))
         self._measure(index, p, sender, last_ns)
+        self._carry(index, p, sender)
         late = first_ns <= self.table.last[index]
         self.table.last[index] = max(self.table.last[index], last_ns)
         if late and self.table.max_flows:  # capture files may be out of order, live ones are not
@@ -318,6 +324,12 @@ class FlowEngine:
         self._measure(index, p, sender, last_ns)
         self.table.tcp_flags[index, sender] = p.tcp_flags
         self.table.words[index, _HEAD] = key | _LIVE | iface_id << 48
+        self._carry(index, p, sender)
+
+    def _carry(self, index: int, p: Packet, sender: int) -> None:
+        if p.fragment == _WHOLE and (p.protocol == _TCP or p.protocol == _UDP):  # noqa: PLR1714 -- C comparisons
+            self.carried = index
+            self.way = 0 if sender == self.table.opener[index] else 1
 
     def _headers(self, p: Packet, word: int) -> int:
         """Link headers << 32 | IP and transport headers of the bytes in `word`."""

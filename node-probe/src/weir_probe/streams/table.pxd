@@ -23,7 +23,7 @@ cdef class FlowTable:
     cdef unsigned short[:] iface, peer_iface
     cdef unsigned int[:] generation, peer_generation, index
     cdef unsigned long long[:, :] traffic, headers
-    cdef unsigned long long[:] last, first_ns, observations, peer_observations, serial
+    cdef unsigned long long[:] last, first_ns, observations, peer_observations, serial, reader
     cdef unsigned long long[:, :] more_packets, more_bytes, more_link, more_header
 
     cdef void _use(self, slots, extra)

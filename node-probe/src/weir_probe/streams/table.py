@@ -18,8 +18,8 @@ from weir_probe.streams.measures import MEASURED, Measures
 from weir_probe.streams.performance import Performance
 from weir_probe.streams.samples import Samples
 
-#: What a growing table knows of a flow besides its slot: the number of the frame it starts with, what was measured, and
-#: what its words by side have no more room for.
+#: What a growing table knows of a flow besides its slot: the number of the frame it starts with, what was measured,
+#: what its words by side have no more room for, and who reads its payload (streams/call_engine.py).
 EXTRA: Final = np.dtype(
     [
         ("serial", "<u8"),
@@ -27,6 +27,7 @@ EXTRA: Final = np.dtype(
         ("bytes", "<u8", (2,)),
         ("link_bytes", "<u8", (2,)),
         ("header_bytes", "<u8", (2,)),
+        ("reader", "<u8"),
         ("measured", MEASURED),
     ]
 )
@@ -109,6 +110,7 @@ class FlowTable:
         self.workload_side = slots["workload_side"].data
         self.extra_words = extra.view(np.uint64).reshape(len(extra), self.extra_size).data
         self.serial = extra["serial"].data
+        self.reader = extra["reader"].data
         self.more_packets = extra["packets"].data
         self.more_bytes = extra["bytes"].data
         self.more_link = extra["link_bytes"].data

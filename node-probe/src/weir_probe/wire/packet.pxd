@@ -30,6 +30,7 @@ cdef class Packet:
     cdef public unsigned long long l3_bytes, l4_bytes
     cdef public bint complete
     cdef public unsigned int seq, ack, window, payload
+    cdef public Py_ssize_t payload_at
 
     @cython.locals(ethertype=cython.uint)
     cpdef int parse(self, Cursor cursor, Py_ssize_t start, Py_ssize_t length, int link) noexcept nogil

@@ -71,7 +71,8 @@ class Packet:
         #: << 16 | sequence number).
         self.complete = False
         self.seq = self.ack = self.window = 0
-        self.payload = 0  # bytes of a TCP segment
+        self.payload = 0  # bytes of a TCP segment, of a UDP datagram
+        self.payload_at = 0
 
     def parse(self, cursor: Cursor, start: int, length: int, link: int) -> int:
         """Read the frame of `length` bytes at `start`, captured up to the cursor's end: IP, NON_IP or MALFORMED.
@@ -81,7 +82,7 @@ class Packet:
         self.src_port = self.dst_port = 0
         self.tcp_flags = 0
         self.answers = self.complete = False
-        self.l4_bytes = 0
+        self.l4_bytes = self.payload = 0
         self.fragment = _WHOLE
         ethertype = self._link(cursor, start, link)
         if ethertype == _TYPE_IPV4:
@@ -216,11 +217,13 @@ class Packet:
             self.dst_port = cursor.u16(at + 2)
             if self.protocol == _UDP:
                 self.complete = True
-                self.l4_bytes = max(0, end - at - 8)
+                self.payload = self.l4_bytes = max(0, end - at - 8)
+                self.payload_at = at + 8
             elif self.protocol == _TCP and room >= 14:
                 self.tcp_flags = cursor.u8(at + 13)
                 self.answers = self.tcp_flags & _SYN_ACK == _SYN_ACK
-                self.payload = self.l4_bytes = max(0, end - at - (cursor.u8(at + 12) >> 4) * 4)
+                self.payload_at = at + (cursor.u8(at + 12) >> 4) * 4
+                self.payload = self.l4_bytes = max(0, end - self.payload_at)
                 if room >= 16:
                     self.complete = True
                     self.seq = cursor.u32(at + 4)

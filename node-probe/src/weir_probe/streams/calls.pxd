@@ -1,0 +1,52 @@
+cimport cython
+
+from weir_probe.protocols.message cimport Message
+
+cdef int _FREE, _WAITS, _ANSWERED, _DONE, _OPEN, _CLOSED, _NONE
+cdef int _BOOK_FULL, _TOO_MANY, _NO_REQUEST, _OUT_OF_STEP
+cdef int _COLUMNS, _TEXT
+cdef int _NOTHING, _REQUEST, _REQUEST_MORE, _RESPONSE, _ONE_WAY
+cdef int _UNKNOWN, _OK, _TIMEOUT
+cdef unsigned int _MAX_IN_FLIGHT
+
+
+@cython.final
+cdef class CallBook:
+    cdef readonly object calls, conversations, losses, done
+    cdef unsigned long long[:] lost
+    cdef int[::1] finished, free_calls, free_conversations
+    cdef readonly int count, calls_left, conversations_left
+    cdef unsigned long long[:] request_ns, response_ns, id, hint, request_bytes, response_bytes
+    cdef int[:] conversation, older, newer, code, oldest, newest
+    cdef unsigned short[:] used
+    cdef unsigned short[:, :] start, length
+    cdef unsigned char[:] protocol, variant, status, has_code, state, cut
+    cdef unsigned char[:, :] text
+    cdef unsigned int[:] in_flight, unread
+    cdef unsigned char[:] open, by_id, out_of_step, pipelines
+
+    cpdef void end(self, int conversation) noexcept
+    cdef void _forget(self, int conversation) noexcept
+    cpdef void abandon(self, int conversation) noexcept
+    cpdef void step_out(self, int conversation) noexcept
+    cpdef void step_in(self, int conversation, bint takes_turns, bint quiet) noexcept
+    cpdef int hints(self, int conversation, unsigned long long ident) noexcept
+    @cython.locals(row=cython.int)
+    cpdef void take(
+        self, int conversation, Message message, int protocol, int way, unsigned long long ts_ns, unsigned long long size
+    ) noexcept
+    @cython.locals(place=cython.int, row=cython.int, conversation=cython.int)
+    cpdef void release(self) noexcept
+    @cython.locals(row=cython.int, older=cython.int, column=cython.int)
+    cdef void _open(
+        self, int conversation, Message message, int protocol, int way, unsigned long long ts_ns, unsigned long long size
+    ) noexcept
+    @cython.locals(row=cython.int, newer=cython.int)
+    cdef int _row_of(self, int conversation, Message message) noexcept
+    @cython.locals(row=cython.int)
+    cdef int _find(self, int conversation, unsigned long long ident) noexcept
+    cdef void _answer(self, int row, Message message, unsigned long long ts_ns, unsigned long long size) noexcept
+    @cython.locals(column=cython.int, count=cython.int, first=cython.int, place=cython.int)
+    cdef void _write(self, int row, Message message) noexcept
+    @cython.locals(conversation=cython.int, older=cython.int, newer=cython.int)
+    cdef void _finish(self, int row) noexcept

@@ -1,0 +1,345 @@
+# cython: annotation_typing=False
+# ruff: noqa: PLR0917 -- C calls are positional
+"""The call book: requests in flight, paired with their responses; done ones are handed out in blocks of rows.
+
+All memory is taken at the start: a row per call, from its request until whoever reads `done` has released it. A call
+that finds no room is counted as lost, with the reason.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from weir_probe.protocols.message import (
+    COLUMNS,
+    NOTHING,
+    OK,
+    ONE_WAY,
+    REQUEST,
+    REQUEST_MORE,
+    RESPONSE,
+    TEXT,
+    TIMEOUT,
+    UNKNOWN,
+    Message,
+)
+
+#: One call. `text[start[c] : start[c] + length[c]]` is column c of protocols.message.COLUMNS.
+CALL: Final = np.dtype(
+    [
+        ("request_ns", "<u8"),
+        ("response_ns", "<u8"),
+        ("id", "<u8"),
+        ("hint", "<u8"),
+        ("request_bytes", "<u8"),
+        ("response_bytes", "<u8"),
+        ("conversation", "<i4"),
+        ("older", "<i4"),
+        ("newer", "<i4"),
+        ("code", "<i4"),
+        ("used", "<u2"),
+        ("start", "<u2", (len(COLUMNS),)),
+        ("length", "<u2", (len(COLUMNS),)),
+        ("protocol", "u1"),
+        ("variant", "u1"),
+        ("status", "u1"),
+        ("has_code", "u1"),
+        ("state", "u1"),
+        ("cut", "u1"),
+        ("pad", "u1", (4,)),
+        ("text", "u1", (TEXT,)),
+    ]
+)
+#: One conversation: the connection that calls belong to.
+CONVERSATION: Final = np.dtype(
+    [
+        ("addr", "<u8", (2, 2)),  # of client and server
+        ("port", "<u2", (2,)),
+        ("oldest", "<i4"),
+        ("newest", "<i4"),
+        ("in_flight", "<u4"),
+        ("unread", "<u4"),  # rows that are not released yet
+        ("proto", "u1"),
+        ("state", "u1"),
+        ("by_id", "u1"),
+        ("out_of_step", "u1"),
+        ("pipelines", "u1"),
+        ("pad", "u1", (7,)),
+    ]
+)
+#: Why a call is not in the book, or has no response there.
+LOSSES: Final = ("book_full", "too_many_in_flight", "no_request", "out_of_step")
+CALLS: Final = 65_536
+CONVERSATIONS: Final = 65_536
+#: Of one conversation.
+MAX_IN_FLIGHT: Final = 1024
+
+_FREE, _WAITS, _ANSWERED, _DONE = range(4)
+_OPEN, _CLOSED = 1, 2
+_NONE = -1
+_BOOK_FULL, _TOO_MANY, _NO_REQUEST, _OUT_OF_STEP = range(4)
+_COLUMNS, _TEXT = len(COLUMNS), TEXT
+_NOTHING, _REQUEST, _REQUEST_MORE, _RESPONSE, _ONE_WAY = NOTHING, REQUEST, REQUEST_MORE, RESPONSE, ONE_WAY
+_UNKNOWN, _OK, _TIMEOUT = UNKNOWN, OK, TIMEOUT
+_MAX_IN_FLIGHT = MAX_IN_FLIGHT
+
+
+class CallBook:
+    """Rows of CALL and CONVERSATION are named by their index; -1 stands for none."""
+
+    def __init__(self, calls: int = CALLS, conversations: int = CONVERSATIONS) -> None:
+        self.calls = np.zeros(calls, CALL)
+        self.conversations = np.zeros(conversations, CONVERSATION)
+        self.losses = np.zeros(len(LOSSES), np.uint64)
+        self.lost = self.losses.data
+        self.done = np.zeros(calls, np.int32)
+        self.finished = self.done.data
+        self.count = 0  # of `done`
+        self.free_calls = np.arange(calls, dtype=np.int32)[::-1].copy().data
+        self.free_conversations = np.arange(conversations, dtype=np.int32)[::-1].copy().data
+        self.calls_left = calls
+        self.conversations_left = conversations
+        self.request_ns = self.calls["request_ns"].data
+        self.response_ns = self.calls["response_ns"].data
+        self.id = self.calls["id"].data
+        self.hint = self.calls["hint"].data
+        self.request_bytes = self.calls["request_bytes"].data
+        self.response_bytes = self.calls["response_bytes"].data
+        self.conversation = self.calls["conversation"].data
+        self.older = self.calls["older"].data
+        self.newer = self.calls["newer"].data
+        self.code = self.calls["code"].data
+        self.used = self.calls["used"].data
+        self.start = self.calls["start"].data
+        self.length = self.calls["length"].data
+        self.protocol = self.calls["protocol"].data
+        self.variant = self.calls["variant"].data
+        self.status = self.calls["status"].data
+        self.has_code = self.calls["has_code"].data
+        self.state = self.calls["state"].data
+        self.cut = self.calls["cut"].data
+        self.text = self.calls["text"].data
+        self.oldest = self.conversations["oldest"].data
+        self.newest = self.conversations["newest"].data
+        self.in_flight = self.conversations["in_flight"].data
+        self.unread = self.conversations["unread"].data
+        self.open = self.conversations["state"].data
+        self.by_id = self.conversations["by_id"].data
+        self.out_of_step = self.conversations["out_of_step"].data
+        self.pipelines = self.conversations["pipelines"].data
+
+    # ---- conversations
+
+    def begin(self, addr: npt.NDArray[np.uint64], port: npt.NDArray[np.uint16], proto: int, by_id: bool) -> int:
+        """A conversation between client and server (rows 0 and 1 of `addr`, `port`); -1: there is no room."""
+        if self.conversations_left == 0:
+            return -1
+        self.conversations_left -= 1
+        index = int(self.free_conversations[self.conversations_left])
+        row = self.conversations[index : index + 1]
+        row.fill(0)
+        row["addr"], row["port"], row["proto"], row["by_id"] = addr, port, proto, by_id
+        row["oldest"] = row["newest"] = _NONE
+        row["state"] = _OPEN
+        return index
+
+    def end(self, conversation: int) -> None:
+        """The connection is gone: what still waits for a response will get none."""
+        self.abandon(conversation)
+        self.open[conversation] = _CLOSED
+        if self.unread[conversation] == 0:
+            self._forget(conversation)
+
+    def _forget(self, conversation: int) -> None:
+        self.open[conversation] = 0
+        self.free_conversations[self.conversations_left] = conversation
+        self.conversations_left += 1
+
+    def abandon(self, conversation: int) -> None:
+        """Whose response is whose cannot be told any more: all that is in flight is done, with what is known."""
+        while self.oldest[conversation] >= 0:
+            self._finish(self.oldest[conversation])
+
+    def step_out(self, conversation: int) -> None:
+        """Bytes are missing that may have held whole messages: pairing in order would shift."""
+        if not self.by_id[conversation]:
+            self.abandon(conversation)
+            self.out_of_step[conversation] = True
+
+    def step_in(self, conversation: int, takes_turns: bool, quiet: bool) -> None:
+        """A request begins. Where nothing can be on its way any more, pairing in order is safe again: after a silence,
+        and in a connection that never had two calls in flight when the server spoke before."""
+        if self.out_of_step[conversation] and (quiet or (takes_turns and not self.pipelines[conversation])):
+            self.out_of_step[conversation] = False
+
+    # ---- calls
+
+    def hints(self, conversation: int, ident: int) -> int:
+        """The call in flight with this id; for those that pair in order, the one that the next response belongs to."""
+        if self.by_id[conversation]:
+            return self._find(conversation, ident)
+        return self.oldest[conversation]
+
+    def take(self, conversation: int, message: Message, protocol: int, way: int, ts_ns: int, size: int) -> None:
+        """What a frame of `size` bytes said, which began at `ts_ns`."""
+        if message.part == _REQUEST or message.part == _ONE_WAY:  # noqa: PLR1714 -- C comparisons
+            self._open(conversation, message, protocol, way, ts_ns, size)
+        elif message.part != _NOTHING:
+            row = self._row_of(conversation, message)
+            if row < 0:
+                self.lost[_OUT_OF_STEP if self.out_of_step[conversation] else _NO_REQUEST] += message.part == _RESPONSE
+            elif message.part == _REQUEST_MORE:
+                self.request_bytes[row] += size
+                self._write(row, message)
+            else:
+                self._answer(row, message, ts_ns, size)
+
+    def expire(self, before_ns: int) -> None:
+        """What was asked before then and has no response timed out."""
+        late = (self.calls["state"] == _WAITS) & (self.calls["request_ns"] < before_ns)
+        for row in np.flatnonzero(late).tolist():
+            self.status[row] = _TIMEOUT
+            self._finish(row)
+
+    def release(self) -> None:
+        """Forget the done calls: `done[:count]` was read."""
+        for place in range(self.count):
+            row = self.finished[place]
+            conversation = self.conversation[row]
+            self.state[row] = _FREE
+            self.free_calls[self.calls_left] = row
+            self.calls_left += 1
+            self.unread[conversation] -= 1
+            if self.unread[conversation] == 0 and self.open[conversation] == _CLOSED:
+                self._forget(conversation)
+        self.count = 0
+
+    def _open(self, conversation: int, message: Message, protocol: int, way: int, ts_ns: int, size: int) -> None:
+        if self.calls_left == 0:
+            self.lost[_BOOK_FULL] += 1
+            self.step_out(conversation)
+            return
+        if self.in_flight[conversation] >= _MAX_IN_FLIGHT:
+            self.lost[_TOO_MANY] += 1
+            if self.by_id[conversation]:
+                self._finish(self.oldest[conversation])
+            else:
+                self.step_out(conversation)
+        self.calls_left -= 1
+        row = self.free_calls[self.calls_left]
+        self.request_ns[row] = ts_ns
+        self.response_ns[row] = 0
+        self.request_bytes[row] = size if way == 0 else 0
+        self.response_bytes[row] = size if way == 1 else 0
+        self.conversation[row] = conversation
+        self.id[row] = message.id
+        self.protocol[row] = protocol
+        self.variant[row] = message.variant
+        self.hint[row] = message.hint
+        self.status[row] = _UNKNOWN
+        self.has_code[row] = False
+        self.cut[row] = False
+        self.used[row] = 0
+        for column in range(_COLUMNS):
+            self.length[row, column] = 0
+        self._write(row, message)
+        self.unread[conversation] += 1
+        older = self.newest[conversation]
+        self.older[row] = older
+        self.newer[row] = _NONE
+        if older >= 0:
+            self.newer[older] = row
+            self.pipelines[conversation] = True
+        else:
+            self.oldest[conversation] = row
+        self.newest[conversation] = row
+        self.in_flight[conversation] += 1
+        self.state[row] = _WAITS
+        if message.part == _ONE_WAY:
+            if self.status[row] == _UNKNOWN:
+                self.status[row] = _OK
+            self._finish(row)
+        elif self.out_of_step[conversation]:
+            self._finish(row)
+
+    def _row_of(self, conversation: int, message: Message) -> int:
+        """The call that a further frame belongs to."""
+        if self.by_id[conversation]:
+            return self._find(conversation, message.id)
+        if message.part == _REQUEST_MORE:
+            return self.newest[conversation]
+        row = self.oldest[conversation]
+        if message.part == _RESPONSE and row >= 0 and self.state[row] == _ANSWERED:
+            newer = self.newer[row]
+            self._finish(row)  # its end was not seen
+            row = newer
+        return row
+
+    def _find(self, conversation: int, ident: int) -> int:
+        row = self.oldest[conversation]
+        while row >= 0 and self.id[row] != ident:
+            row = self.newer[row]
+        return row
+
+    def _answer(self, row: int, message: Message, ts_ns: int, size: int) -> None:
+        if self.state[row] == _WAITS:
+            self.state[row] = _ANSWERED
+            self.response_ns[row] = ts_ns
+        self.response_bytes[row] += size
+        self._write(row, message)
+        if message.ends:
+            self._finish(row)
+
+    def _write(self, row: int, message: Message) -> None:
+        """What the message says goes over what was said before."""
+        if message.status != _UNKNOWN:
+            self.status[row] = message.status
+        if message.has_code:
+            self.has_code[row] = True
+            self.code[row] = message.code
+        if message.variant:
+            self.variant[row] = message.variant
+        if message.cut:
+            self.cut[row] = True
+        for column in range(_COLUMNS):
+            count = message.length[column]
+            if count == 0:
+                continue
+            first = self.used[row]
+            if count > _TEXT - first:
+                count = _TEXT - first
+                self.cut[row] = True
+            for place in range(count):
+                self.text[row, first + place] = message.text[message.start[column] + place]
+            self.start[row, column] = first
+            self.length[row, column] = count
+            self.used[row] = first + count
+
+    def _finish(self, row: int) -> None:
+        """Take the call out of its conversation's list, to be read."""
+        conversation = self.conversation[row]
+        older = self.older[row]
+        newer = self.newer[row]
+        if older >= 0:
+            self.newer[older] = newer
+        else:
+            self.oldest[conversation] = newer
+        if newer >= 0:
+            self.older[newer] = older
+        else:
+            self.newest[conversation] = older
+        self.in_flight[conversation] -= 1
+        self.state[row] = _DONE
+        self.finished[self.count] = row
+        self.count += 1
+
+
+def columns(calls: npt.NDArray[Any], column: int) -> list[bytes]:
+    """A text column of some rows of CALL."""
+    heap = calls["text"].tobytes()
+    first = np.arange(len(calls)) * TEXT + calls["start"][:, column]
+    ends = first + calls["length"][:, column]
+    return [heap[a:b] for a, b in zip(first.tolist(), ends.tolist(), strict=True)]

@@ -1,0 +1,387 @@
+# cython: annotation_typing=False
+# ruff: noqa: PLR0917 -- C calls are positional
+"""One connection (or exchange of datagrams) on its way from packets to calls.
+
+Segments are put in order, frames are found and parsed where they lie, and only what is not whole yet is copied.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+import numpy as np
+
+from weir_probe.protocols.message import REQUEST, Message
+from weir_probe.protocols.parser import FROM_CLIENT, FROM_SERVER, INVALID, NEED_MORE, Parser, Spec
+from weir_probe.streams.calls import CallBook
+from weir_probe.streams.half import Half
+from weir_probe.wire.cursor import Cursor
+
+#: Bytes of a direction that detection may ask for.
+DETECT_LIMIT: Final = 1024
+#: Segments without a protocol before a connection is left alone.
+MAX_TRIES: Final = 8
+#: After such a silence whatever was asked has been answered.
+QUIET_NS: Final = 1_000_000_000
+#: Frames in a row that made no sense before the protocol is doubted.
+MAX_ERRORS: Final = 3
+
+_NEED_MORE, _INVALID = NEED_MORE, INVALID
+_FROM_CLIENT, _FROM_SERVER = FROM_CLIENT, FROM_SERVER
+_DETECT_LIMIT, _MAX_TRIES, _MAX_ERRORS, _QUIET_NS = DETECT_LIMIT, MAX_TRIES, MAX_ERRORS, QUIET_NS
+_REQUEST = REQUEST
+_NO_PARSER: Final = Parser()
+_MASK, _BEHIND = 0xFFFFFFFF, 1 << 31
+
+
+class Owner(Protocol):
+    """Whoever keeps the conversations (streams/call_engine.py)."""
+
+    book: CallBook
+    message: Message
+    protocols: tuple[Spec, ...]
+    redacts: bool
+
+    def enrol(self, reader: Conversation, spec: Spec) -> int:
+        """A row in the book for a connection whose protocol is known; -1: there is no room."""
+
+
+class Conversation:
+    """Directions are 0 from the flow's opener, 1 to it, until the protocol tells that it is the other way round."""
+
+    def __init__(self, owner: Owner, slot: np.void, opener: int) -> None:
+        self.owner = owner
+        self.book = owner.book
+        self.message = owner.message
+        self.protocols = owner.protocols
+        self.order: tuple[int, ...] = ()  # of the protocols, as they are tried
+        self.addr = slot["addr"].copy()
+        self.port = slot["port"].copy()
+        self.proto = int(slot["proto"])
+        self.opener = opener
+        self.halves = (Half(DETECT_LIMIT), Half(DETECT_LIMIT))
+        self.first, self.second = self.halves
+        self.parser = _NO_PARSER
+        self.protocol = -1
+        self.by_id = False
+        self.limit = DETECT_LIMIT
+        self.turned = 0  # 1: the flow's opener is the protocol's server
+        #: The conversation's row in the book, given when the protocol is known.
+        self.row = -1
+        self.tries = 0
+        self.mute = False
+        self.waits_for_more = False
+        self.errors = 0
+        self.frames = 0  # that made sense
+        self.last_ns = 0
+        self.fins = 0
+        self.spoke = -1  # who sent the last payload
+        #: Before the segment at hand came one of the other side; or a long silence.
+        self.takes_turns = self.quiet = False
+        #: Bytes that belong to no frame: lost on the way, or without sense.
+        self.missing = 0
+        self.senseless = 0
+
+    def endpoint(self, side: int) -> tuple[int, int, int]:
+        """Address and port of a side of the flow."""
+        return int(self.addr[side, 0]), int(self.addr[side, 1]), int(self.port[side])
+
+    # ---- TCP
+
+    def opens(self, way: int, seq: int) -> None:
+        """A SYN: the direction's bytes begin after it."""
+        half = self.second if way else self.first
+        if not half.started:
+            half.started = True
+            half.next_seq = (seq + 1) & _MASK
+
+    def segment(self, way: int, cursor: Cursor, at: int, captured: int, length: int, seq: int, ts_ns: int) -> None:
+        """A segment's payload: `captured` of its `length` bytes are there."""
+        half = self.second if way else self.first
+        self._listen(way, ts_ns)
+        if not half.started:
+            half.started = True
+            half.next_seq = seq
+        ahead = (seq - half.next_seq) & _MASK
+        if ahead >= _BEHIND:  # a retransmission, perhaps with something new at its end
+            known = _MASK + 1 - ahead
+            if known >= length:
+                return
+            at += known
+            captured -= min(known, captured)
+            length -= known
+        elif ahead > 0:
+            if not half.skip >= ahead + length:  # else all of it belongs to a frame that is parsed already
+                half.hold(seq, bytes(cursor.buffer[at : at + captured]), length, ts_ns)
+                if half.full:
+                    self._release(way, half, seq)
+                return
+            self._pass(way, half, ahead)
+        self._in_order(way, half, cursor, at, captured, length, ts_ns)
+        if half.waits:
+            self._release(way, half, half.next_seq)
+
+    def _listen(self, way: int, ts_ns: int) -> None:
+        self.quiet = ts_ns - min(self.last_ns, ts_ns) > _QUIET_NS
+        self.takes_turns = self.spoke != way
+        self.spoke = way
+        self.last_ns = ts_ns
+
+    def acknowledged(self, way: int, ack: int) -> None:
+        """The receiver of direction `way` has all before `ack`: what is not here by now was not captured."""
+        half = self.second if way else self.first
+        if not half.started:
+            half.started = True
+            half.next_seq = ack
+            return
+        ahead = (ack - half.next_seq) & _MASK
+        if 0 < ahead < _BEHIND and not (ahead == 1 and self.fins >> way & 1):  # a FIN takes a number of its own
+            self.spoke = way
+            if half.waits:
+                self._release(way, half, ack)
+                ahead = (ack - half.next_seq) & _MASK
+            if 0 < ahead < _BEHIND:
+                self._pass(way, half, ahead)
+
+    def datagram(self, way: int, cursor: Cursor, at: int, captured: int, length: int, ts_ns: int) -> None:
+        """A datagram: frames of it end with it."""
+        self._listen(way, ts_ns)
+        if self.mute:
+            return
+        half = self.second if way else self.first
+        cursor.limit(at + captured)
+        if self.protocol >= 0:
+            self.parser.final = captured == length
+        rest = self._run(way, half, cursor, at, at + captured, ts_ns, ts_ns)
+        half.skip = 0
+        half.astray = False
+        if rest < at + captured:
+            self.senseless += at + captured - rest
+
+    def finish(self) -> None:
+        """No more bytes come: what waits is parsed as it is, and calls without a response are done."""
+        for way in range(2):
+            half = self.halves[way]
+            if half.waits:
+                self._release(way, half, (half.next_seq + _BEHIND - 1) & _MASK)
+            if half.used:
+                self._cut(way, half)
+        if self.row >= 0:
+            self.book.end(self.row)
+            self.row = -1
+        self.mute = True
+
+    # ---- the order of segments
+
+    def _release(self, way: int, half: Half, known: int) -> None:
+        """Take held segments as far as they follow; a gap before sequence number `known` is missing bytes."""
+        while half.waits:
+            seq, data, length, ts_ns = half.earliest()
+            ahead = (seq - half.next_seq) & _MASK
+            if 0 < ahead < _BEHIND:
+                if (known - seq) & _MASK >= _BEHIND:
+                    half.hold(seq, data, length, ts_ns)
+                    return
+                self._pass(way, half, ahead)
+                ahead = 0
+            seen = (_MASK + 1 - ahead) & _MASK
+            if seen < length:
+                cursor = Cursor()
+                cursor.bind(data)
+                start = min(seen, len(data))
+                self._in_order(way, half, cursor, start, len(data) - start, length - seen, ts_ns)
+
+    def _pass(self, way: int, half: Half, count: int) -> None:
+        """The next `count` bytes of the direction will not come."""
+        half.next_seq = (half.next_seq + count) & _MASK
+        self._missing(way, half, count)
+
+    def _in_order(self, way: int, half: Half, cursor: Cursor, at: int, captured: int, length: int, ts_ns: int) -> None:
+        half.next_seq = (half.next_seq + length) & _MASK
+        if self.mute:
+            return
+        missing = length - captured
+        if half.skip > 0:
+            passed = min(half.skip, captured)
+            half.skip -= passed
+            at += passed
+            captured -= passed
+        if captured > 0:
+            self._consume(way, half, cursor, at, captured, ts_ns)
+        if missing > 0 and not self.mute:
+            self._missing(way, half, missing)
+
+    def _consume(self, way: int, half: Half, cursor: Cursor, at: int, count: int, ts_ns: int) -> None:
+        if half.used == 0:
+            end = at + count
+            rest = self._run(way, half, cursor, at, end, ts_ns, ts_ns)
+            if rest < end:
+                if half.keep(cursor, rest, end - rest):
+                    half.first_ns = ts_ns
+                else:
+                    self._lose(way, half, end - rest)
+            return
+        taken = min(count, half.limit - half.used)
+        half.keep(cursor, at, taken)
+        rest = self._run(way, half, half.cursor, 0, half.used, half.first_ns, ts_ns)
+        half.drop(rest)
+        if rest > 0:
+            half.first_ns = ts_ns
+        if taken == count:
+            return
+        if half.used == half.limit:  # nothing of it makes a frame
+            self._lose(way, half, half.used)
+            half.drop(half.used)
+        passed = min(half.skip, count - taken)
+        half.skip -= passed
+        if count - taken - passed > 0:
+            self._consume(way, half, cursor, at + taken + passed, count - taken - passed, ts_ns)
+
+    def _missing(self, way: int, half: Half, count: int) -> None:
+        """The next `count` bytes were not captured."""
+        if half.used:
+            self._cut(way, half)
+        passed = min(half.skip, count)
+        half.skip -= passed
+        if count > passed:
+            self._lose(way, half, count - passed)
+
+    def _cut(self, way: int, half: Half) -> None:
+        """What waits is all there will be of its frame."""
+        if self.protocol >= 0:
+            self.parser.final = True
+            rest = self._run(way, half, half.cursor, 0, half.used, half.first_ns, half.first_ns)
+            self.parser.final = False
+            self.senseless += half.used - rest
+        half.drop(half.used)
+
+    def _lose(self, way: int, half: Half, count: int) -> None:
+        """Bytes that may have held whole messages are gone."""
+        self.missing += count
+        half.astray = True
+        if self.protocol >= 0:
+            self.parser.lost(way ^ self.turned)
+            self.book.step_out(self.row)
+
+    # ---- frames
+
+    def _run(self, way: int, half: Half, cursor: Cursor, at: int, end: int, first_ns: int, ts_ns: int) -> int:
+        """Parse the frames from `at` on; returns where the one begins that is not whole. The first byte came at
+        `first_ns`, whatever begins later at `ts_ns`."""
+        cursor.limit(end)
+        parser = self.parser
+        if self.protocol < 0:
+            if not self._detect(way, cursor, at, end):
+                return end if self.mute or end - at >= _DETECT_LIMIT or not self.waits_for_more else at
+            parser = self.parser
+        side = way ^ self.turned
+        begun_ns = first_ns
+        while at < end:
+            if half.astray:
+                place = parser.resync(cursor, at, end, side)
+                if place < 0:
+                    self.senseless += end - at
+                    return end
+                self.senseless += place - at
+                at = place
+                half.astray = False
+            if side == 1 and not self.by_id:
+                self._hint(0)
+            parser.enough = -1
+            size = parser.frame(cursor, at, end, side)
+            there = min(size, end - at)
+            enough = size if parser.enough < 0 else parser.enough
+            if size == _NEED_MORE or (there < size and there < enough and not parser.final):
+                if end - at < self.limit:
+                    return at
+                if size == _NEED_MORE:
+                    size = _INVALID
+            if size > 0:
+                self.message.reset()
+                if side == 1 and self.by_id:
+                    ident = parser.answered(cursor, at, at + there)
+                    parser.hinted = False
+                    if ident >= 0:
+                        self._hint(ident)
+                if parser.parse(cursor, at, at + there, side, self.message):
+                    if side == 0 and self.message.part == _REQUEST:
+                        self.book.step_in(self.row, self.takes_turns, self.quiet)
+                    self.book.take(self.row, self.message, self.protocol, side, begun_ns, size)
+                    self.frames += 1
+                    self.errors = 0
+                else:
+                    size = _INVALID
+            if size < 0:
+                self._stumble(way, half)
+                if self.protocol < 0:
+                    return end
+                at += 1
+                continue
+            at += size
+            begun_ns = ts_ns
+            if at > end:
+                half.skip = at - end
+                return end
+        return at
+
+    def _hint(self, ident: int) -> None:
+        row = self.book.hints(self.row, ident)
+        self.parser.hinted = row >= 0
+        if row >= 0:
+            self.parser.hint = self.book.hint[row]
+
+    def _stumble(self, way: int, half: Half) -> None:
+        """A frame made no sense: look for the next one; after some, this is no longer what it was taken for."""
+        self.errors += 1
+        half.astray = True
+        self.parser.lost(way ^ self.turned)
+        self.book.step_out(self.row)
+        if self.errors >= _MAX_ERRORS and self.errors > self.frames:
+            self._doubt()
+
+    def _doubt(self) -> None:
+        self.book.end(self.row)
+        self.row = -1
+        self.parser = _NO_PARSER
+        self.protocol = -1
+        self.frames = self.errors = 0
+        self.turned = 0
+        self.tries += _MAX_TRIES // 2
+        if self.tries >= _MAX_TRIES:
+            self.mute = True
+        for half in self.halves:
+            half.astray = False
+            half.skip = 0
+            half.limit = _DETECT_LIMIT
+
+    def _detect(self, way: int, cursor: Cursor, at: int, end: int) -> bool:
+        """Ask each protocol for the first bytes of a direction."""
+        self.waits_for_more = False
+        for index in self.order:
+            answer = self.protocols[index].detect(cursor, at, end)
+            cursor.limit(end)
+            if answer == _NEED_MORE:
+                self.waits_for_more = True
+            elif answer != _INVALID:
+                self.turned = int((answer == _FROM_SERVER) != (way == 1))
+                if self._settle(index):
+                    return True
+        if not self.waits_for_more or end - at >= _DETECT_LIMIT:
+            self.tries += 1
+            self.mute = self.tries >= _MAX_TRIES
+        return False
+
+    def _settle(self, index: int) -> bool:
+        """This is the protocol, if the book has room for it."""
+        spec = self.protocols[index]
+        self.row = self.owner.enrol(self, spec)
+        if self.row < 0:
+            self.mute = True
+            return False
+        self.parser = spec.parser()
+        self.parser.redacts = self.owner.redacts
+        self.protocol = index
+        self.by_id = spec.pairs_by_id
+        self.limit = spec.parse_limit
+        self.first.limit = self.second.limit = spec.parse_limit
+        return True

@@ -1,0 +1,24 @@
+cimport cython
+
+from weir_probe.wire.cursor cimport Cursor
+
+cdef Py_ssize_t _FIRST_SIZE
+
+
+@cython.final
+cdef class Half:
+    cdef public bint started, astray
+    cdef public unsigned int next_seq
+    cdef public unsigned long long skip, first_ns
+    cdef readonly Py_ssize_t used, size, limit
+    cdef readonly Cursor cursor
+    cdef unsigned char[::1] buffer
+    cdef readonly list held
+    cdef readonly Py_ssize_t held_bytes
+    cdef readonly bint waits
+
+    @cython.locals(place=cython.Py_ssize_t)
+    cpdef bint keep(self, Cursor cursor, Py_ssize_t at, Py_ssize_t count) except? -1
+    @cython.locals(place=cython.Py_ssize_t)
+    cpdef void drop(self, Py_ssize_t count) noexcept
+    cdef bint _grow(self, Py_ssize_t wanted) except? -1
