@@ -5,6 +5,7 @@ BIN    := $(VENV)/bin
 NODES  ?= 2
 ROUNDS ?= 5
 PARTS  := api operator node-probe cli
+BUILT_AGAIN := tests/test_images.py::test_built_again_it_is_the_same
 export PYTHON VENV
 
 .DEFAULT_GOAL := help
@@ -19,10 +20,10 @@ setup: ## apt packages, venv, compiled parts
 demo: setup ## a small shop of network namespaces, observed live
 	@$(BIN)/weir demo
 
-test: setup lint ## every test but those of a whole cluster (e2e), with real eBPF, real servers and a real kube-apiserver
+test: setup lint ## every test but those that take many minutes (e2e), with real eBPF, real servers and a real kube-apiserver
 	-PYTHONPATH=tests $(BIN)/python -m kube.binaries
 	-PYTHONPATH=tests $(BIN)/python -m helm
-	$(BIN)/pytest --ignore=tests/e2e/cluster
+	$(BIN)/pytest --ignore=tests/e2e/cluster --deselect=$(BUILT_AGAIN)
 
 cluster-up: setup ## a real Kubernetes cluster on this machine, of NODES nodes; prints how to reach it
 	@PYTHONPATH=tests $(BIN)/python -m kube.binaries >/dev/null
@@ -33,7 +34,7 @@ cluster-down: setup ## end the cluster of cluster-up
 
 e2e: setup ## Weir on a real cluster: made for it, or the one of KUBECONFIG; ROUNDS of random faults
 	@PYTHONPATH=tests $(BIN)/python -m kube.binaries >/dev/null
-	WEIR_E2E_ROUNDS=$(ROUNDS) $(BIN)/pytest tests/e2e
+	WEIR_E2E_ROUNDS=$(ROUNDS) $(BIN)/pytest tests/e2e $(BUILT_AGAIN)
 
 lint: setup ## ruff, mypy, import contracts
 	$(BIN)/ruff check .
