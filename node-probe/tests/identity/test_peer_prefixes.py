@@ -1,10 +1,11 @@
 """`selector.peers` as prefixes: the longest match says what every range and every member says."""
 
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from networks import ADDRESSES, Network, networks
 from weir_api.nodeprobe import PlannedObservation
 from weir_api.selector import Workload
 from weir_probe.capture.model import MAX_PREFIXES
@@ -26,20 +27,6 @@ def pod(name: str, address: str, namespace: str = "shop", *, host_network: bool 
     owner = ("Deployment", name.partition("-")[0])
     workload = Workload(namespace, name, labels, frozenset({owner, ("Pod", name)}))
     return LocalPod(workload, name, owner, (address,), host_network)
-
-
-Network = IPv4Network | IPv6Network
-ADDRESSES = st.one_of(
-    st.integers(0, 255).map(lambda n: IPv4Address(0x0A000000 + n)),
-    st.integers(0, 255).map(lambda n: IPv6Address((0xFD << 120) + n)),
-    st.ip_addresses(),
-)
-
-
-@st.composite
-def networks(draw: st.DrawFn) -> Network:
-    address = draw(ADDRESSES)
-    return ip_network((address, draw(st.integers(0, address.max_prefixlen))), strict=False)
 
 
 @given(

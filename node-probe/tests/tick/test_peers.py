@@ -6,31 +6,18 @@ from typing import Any
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from networks import ADDRESSES, networks
 from weir_probe.export.peers import (
     CLUSTER,
     EXTERNAL,
     KEPT,
     NODE,
     Address,
-    Network,
     Peers,
     Range,
     default_classes,
     words,
 )
-
-# few enough to meet often
-ADDRESSES = st.one_of(
-    st.integers(0, 255).map(lambda n: IPv4Address(0x0A000000 + n)),
-    st.integers(0, 255).map(lambda n: IPv6Address((0xFD << 120) + n)),
-    st.ip_addresses(),
-)
-
-
-@st.composite
-def networks(draw: st.DrawFn) -> Network:
-    address = draw(ADDRESSES)
-    return ip_network((address, draw(st.integers(0, address.max_prefixlen))), strict=False)
 
 
 def table_of(known: dict[Address, int], ranges: list[Range]) -> Peers:

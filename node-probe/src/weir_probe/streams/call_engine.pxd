@@ -9,7 +9,6 @@ from weir_probe.wire.packet cimport Packet
 
 cdef unsigned long long _SWEEP_NS, _CALL_TIMEOUT_NS, _IDLE_TIMEOUT_NS
 cdef unsigned int _TCP, _UDP, _FIN, _SYN, _RST, _ACK
-cdef int _KEY
 
 
 @cython.final

@@ -26,7 +26,6 @@ _SWEEP_NS = 1_000_000_000
 _CALL_TIMEOUT_NS, _IDLE_TIMEOUT_NS = CALL_TIMEOUT_NS, IDLE_TIMEOUT_NS
 _TCP, _UDP = ip.TCP, ip.UDP
 _FIN, _SYN, _RST, _ACK = 0x01, 0x02, 0x04, 0x10
-_KEY = 4  # the slot's word of ports and protocol
 
 Endpoint = tuple[int, int, int]
 
