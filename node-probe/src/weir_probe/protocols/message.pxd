@@ -10,7 +10,7 @@ cdef int _COLUMNS, _NOTHING
 cdef class Message:
     cdef readonly unsigned char[::1] text
     cdef unsigned short[::1] start, length
-    cdef public int part, status, code, variant
+    cdef public int part, status, code, variant, trace_rank
     cdef public bint ends, has_code, cut
     cdef public unsigned long long id, hint
     cdef readonly Py_ssize_t used

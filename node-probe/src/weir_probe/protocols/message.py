@@ -73,6 +73,8 @@ class Message:
         self.code = 0
         #: For the parser of the response: what it needs to know of the request.
         self.hint = 0
+        #: Of the format that the trace columns were read from (protocols/trace.py).
+        self.trace_rank = 0
         self.used = 0
         self.cut = False  # some text had no room
         self.column = -1

@@ -39,6 +39,8 @@ class Parser:
         self.hinted = False
         #: Nothing will follow these bytes: `frame` measures what is there, where that can be told apart from nonsense.
         self.final = False
+        #: Set in `parse`: what follows this frame, both ways, is another protocol (HTTP 101, an SSLRequest).
+        self.switches = False
         #: Whether literals and secrets are left out of what `parse` writes.
         self.redacts = True
 

@@ -25,6 +25,8 @@ cdef class CallBook:
     cdef unsigned int[:] in_flight, unread
     cdef unsigned char[:] open, by_id, out_of_step, pipelines
 
+    @cython.locals(row=cython.int)
+    cpdef void switch(self, int conversation, bint by_id) noexcept
     cpdef void end(self, int conversation) noexcept
     cdef void _forget(self, int conversation) noexcept
     cpdef void abandon(self, int conversation) noexcept

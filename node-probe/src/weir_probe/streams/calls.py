@@ -146,6 +146,17 @@ class CallBook:
         row["state"] = _OPEN
         return index
 
+    def switch(self, conversation: int, by_id: bool) -> None:
+        """The connection goes on with another protocol. What is in flight it can only answer by its id."""
+        if not by_id:
+            self.abandon(conversation)
+        row = self.oldest[conversation]
+        while row >= 0:
+            self.hint[row] = 0  # was for the parser that wrote it
+            row = self.newer[row]
+        self.by_id[conversation] = by_id
+        self.out_of_step[conversation] = self.pipelines[conversation] = False
+
     def end(self, conversation: int) -> None:
         """The connection is gone: what still waits for a response will get none."""
         self.abandon(conversation)
@@ -185,7 +196,7 @@ class CallBook:
 
     def take(self, conversation: int, message: Message, protocol: int, way: int, ts_ns: int, size: int) -> None:
         """What a frame of `size` bytes said, which began at `ts_ns`."""
-        if message.part == _REQUEST or message.part == _ONE_WAY:  # noqa: PLR1714 -- C comparisons
+        if message.part == _REQUEST or message.part == _ONE_WAY:
             self._open(conversation, message, protocol, way, ts_ns, size)
         elif message.part != _NOTHING:
             row = self._row_of(conversation, message)
@@ -195,6 +206,7 @@ class CallBook:
                 self.request_bytes[row] += size
                 self._write(row, message)
             else:
+                self.protocol[row] = protocol  # which may not be the request's, after a switch
                 self._answer(row, message, ts_ns, size)
 
     def expire(self, before_ns: int) -> None:

@@ -7,7 +7,7 @@ from weir_probe.streams.half cimport Half
 from weir_probe.wire.cursor cimport Cursor
 
 cdef Py_ssize_t _NEED_MORE, _INVALID, _DETECT_LIMIT
-cdef int _FROM_CLIENT, _FROM_SERVER, _MAX_TRIES, _MAX_ERRORS
+cdef int _FROM_CLIENT, _FROM_SERVER, _MAX_TRIES, _MAX_ERRORS, _MAX_SWITCHES
 cdef unsigned int _MASK, _BEHIND
 cdef unsigned long long _QUIET_NS
 cdef int _REQUEST
@@ -25,8 +25,8 @@ cdef class Conversation:
     cdef readonly tuple halves
     cdef Half first, second
     cdef readonly Parser parser
-    cdef readonly int protocol, turned, row, tries, errors
-    cdef bint by_id, waits_for_more, takes_turns, quiet
+    cdef readonly int protocol, turned, row, tries, errors, switches
+    cdef bint by_id, waits_for_more, switched, takes_turns, quiet
     cdef int spoke
     cdef Py_ssize_t limit
     cdef readonly bint mute
@@ -104,5 +104,11 @@ cdef class Conversation:
     cdef void _stumble(self, int way, Half half) except *
     @cython.locals(half=Half)
     cdef void _doubt(self) except *
+    cdef void _switch(self) except *
+    @cython.locals(half=Half)
+    cdef void _forget_protocol(self) except *
+    @cython.locals(half=Half, rest=cython.Py_ssize_t)
+    cdef void _look_back(self, int way) except *
+    cdef void _tried(self, int count) except *
     cdef bint _detect(self, int way, Cursor cursor, Py_ssize_t at, Py_ssize_t end) except? -1
-    cdef bint _settle(self, int index) except? -1
+    cdef bint _settle(self, int index, int turned) except? -1

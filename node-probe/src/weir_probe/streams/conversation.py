@@ -25,10 +25,13 @@ MAX_TRIES: Final = 8
 QUIET_NS: Final = 1_000_000_000
 #: Frames in a row that made no sense before the protocol is doubted.
 MAX_ERRORS: Final = 3
+#: A connection may go on with another protocol so often: CONNECT, within it an upgrade, within it another.
+MAX_SWITCHES: Final = 4
 
 _NEED_MORE, _INVALID = NEED_MORE, INVALID
 _FROM_CLIENT, _FROM_SERVER = FROM_CLIENT, FROM_SERVER
 _DETECT_LIMIT, _MAX_TRIES, _MAX_ERRORS, _QUIET_NS = DETECT_LIMIT, MAX_TRIES, MAX_ERRORS, QUIET_NS
+_MAX_SWITCHES = MAX_SWITCHES
 _REQUEST = REQUEST
 _NO_PARSER: Final = Parser()
 _MASK, _BEHIND = 0xFFFFFFFF, 1 << 31
@@ -72,6 +75,8 @@ class Conversation:
         self.mute = False
         self.waits_for_more = False
         self.errors = 0
+        self.switches = 0
+        self.switched = False  # and what waits in the other direction was not looked at since
         self.frames = 0  # that made sense
         self.last_ns = 0
         self.fins = 0
@@ -208,6 +213,8 @@ class Conversation:
             captured -= passed
         if captured > 0:
             self._consume(way, half, cursor, at, captured, ts_ns)
+            if self.switched:
+                self._look_back(1 - way)
         if missing > 0 and not self.mute:
             self._missing(way, half, missing)
 
@@ -270,13 +277,14 @@ class Conversation:
         `first_ns`, whatever begins later at `ts_ns`."""
         cursor.limit(end)
         parser = self.parser
-        if self.protocol < 0:
-            if not self._detect(way, cursor, at, end):
-                return end if self.mute or end - at >= _DETECT_LIMIT or not self.waits_for_more else at
-            parser = self.parser
         side = way ^ self.turned
         begun_ns = first_ns
         while at < end:
+            if self.protocol < 0:
+                if self.mute or not self._detect(way, cursor, at, end):
+                    return end if self.mute or end - at >= _DETECT_LIMIT or not self.waits_for_more else at
+                parser = self.parser
+                side = way ^ self.turned
             if half.astray:
                 place = parser.resync(cursor, at, end, side)
                 if place < 0:
@@ -309,6 +317,8 @@ class Conversation:
                     self.book.take(self.row, self.message, self.protocol, side, begun_ns, size)
                     self.frames += 1
                     self.errors = 0
+                    if parser.switches:
+                        self._switch()
                 else:
                     size = _INVALID
             if size < 0:
@@ -340,19 +350,47 @@ class Conversation:
             self._doubt()
 
     def _doubt(self) -> None:
+        self._forget_protocol()
         self.book.end(self.row)
         self.row = -1
-        self.parser = _NO_PARSER
-        self.protocol = -1
-        self.frames = self.errors = 0
         self.turned = 0
-        self.tries += _MAX_TRIES // 2
-        if self.tries >= _MAX_TRIES:
-            self.mute = True
         for half in self.halves:
             half.astray = False
             half.skip = 0
-            half.limit = _DETECT_LIMIT
+        self._tried(_MAX_TRIES // 2)
+
+    def _switch(self) -> None:
+        """Another protocol follows, between the same sides. Calls in flight stay in the book until it is known."""
+        self._forget_protocol()
+        self.switched = True
+        self.switches += 1
+        self.tries = 0 if self.switches <= _MAX_SWITCHES else _MAX_TRIES
+        self._tried(0)
+
+    def _forget_protocol(self) -> None:
+        self.parser = _NO_PARSER
+        self.protocol = -1
+        self.by_id = False
+        self.frames = self.errors = 0
+        for half in self.halves:
+            half.limit = max(_DETECT_LIMIT, half.used)
+
+    def _look_back(self, way: int) -> None:
+        """What waited in a direction when the protocol was switched from the other one."""
+        self.switched = False
+        half = self.second if way else self.first
+        if half.used:
+            rest = self._run(way, half, half.cursor, 0, half.used, half.first_ns, half.first_ns)
+            half.drop(rest)
+
+    def _tried(self, count: int) -> None:
+        """No protocol was found, so often: in the end the connection is left alone."""
+        self.tries += count
+        if self.tries >= _MAX_TRIES:
+            self.mute = True
+            if self.row >= 0:
+                self.book.end(self.row)
+                self.row = -1
 
     def _detect(self, way: int, cursor: Cursor, at: int, end: int) -> bool:
         """Ask each protocol for the first bytes of a direction."""
@@ -362,19 +400,22 @@ class Conversation:
             cursor.limit(end)
             if answer == _NEED_MORE:
                 self.waits_for_more = True
-            elif answer != _INVALID:
-                self.turned = int((answer == _FROM_SERVER) != (way == 1))
-                if self._settle(index):
-                    return True
+            elif answer != _INVALID and self._settle(index, int((answer == _FROM_SERVER) != (way == 1))):
+                return True
         if not self.waits_for_more or end - at >= _DETECT_LIMIT:
-            self.tries += 1
-            self.mute = self.tries >= _MAX_TRIES
+            self._tried(1)
         return False
 
-    def _settle(self, index: int) -> bool:
+    def _settle(self, index: int, turned: int) -> bool:
         """This is the protocol, if the book has room for it."""
         spec = self.protocols[index]
-        self.row = self.owner.enrol(self, spec)
+        if self.row >= 0 and turned == self.turned:
+            self.book.switch(self.row, spec.pairs_by_id)
+        else:
+            if self.row >= 0:
+                self.book.end(self.row)
+            self.turned = turned
+            self.row = self.owner.enrol(self, spec)
         if self.row < 0:
             self.mute = True
             return False

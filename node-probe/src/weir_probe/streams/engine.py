@@ -327,7 +327,7 @@ class FlowEngine:
         self._carry(index, p, sender)
 
     def _carry(self, index: int, p: Packet, sender: int) -> None:
-        if p.fragment == _WHOLE and (p.protocol == _TCP or p.protocol == _UDP):  # noqa: PLR1714 -- C comparisons
+        if p.fragment == _WHOLE and (p.protocol == _TCP or p.protocol == _UDP):
             self.carried = index
             self.way = 0 if sender == self.table.opener[index] else 1
 

@@ -9,6 +9,8 @@ cdef class Cursor:
 
     cpdef void limit(self, Py_ssize_t end) noexcept nogil
     cpdef bint has(self, Py_ssize_t at, Py_ssize_t count) noexcept nogil
+    @cython.locals(letter=cython.uchar, byte=cython.uint)
+    cpdef bint is_name(self, Py_ssize_t at, Py_ssize_t count, bytes name) noexcept
     cpdef unsigned int u8(self, Py_ssize_t at) noexcept nogil
     cpdef unsigned int u16(self, Py_ssize_t at) noexcept nogil
     @cython.locals(value=cython.uint)

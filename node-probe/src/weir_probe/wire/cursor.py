@@ -37,6 +37,17 @@ class Cursor:
         """Whether `count` bytes can be read at `at`."""
         return 0 <= at <= self.end - count
 
+    def is_name(self, at: int, count: int, name: bytes) -> bool:
+        """Whether these `count` bytes are `name`, in any case of ASCII letters; `name` itself is in lower case."""
+        if count != len(name) or not self.has(at, count):
+            return False
+        for letter in name:
+            byte = self.buffer[at]
+            if byte != letter and (byte < 0x41 or byte > 0x5A or byte + 0x20 != letter):
+                return False
+            at += 1
+        return True
+
     def u8(self, at: int) -> int:
         if at < 0 or at >= self.end:
             self.cut = True

@@ -174,14 +174,14 @@ class Redis(Parser):
         message.ends = rest == 0
         if kind == 0x7C:  # an attribute comes before its response, in one walk
             return True
-        if kind == 0x2D or kind == 0x21:  # noqa: PLR1714 -- C comparisons
+        if kind == 0x2D or kind == 0x21:
             start = at + 1
             if kind == 0x21:
                 start = line_end(cursor, at + 1, end)
                 if start <= 0:
                     return False
             self._error(cursor, start, min(end, start + _MAX_COMMAND), message)
-        elif kind == 0x3E or kind == 0x2A:  # noqa: PLR1714
+        elif kind == 0x3E or kind == 0x2A:
             self._push(cursor, at, end, message, kind)
         return True
 
