@@ -156,6 +156,54 @@ def test_duration_and_schedule_exclude_each_other() -> None:
     assert fields_of(contradictions(both)) == ["spec.schedule"]
 
 
+CALL_LOGS = {"mode": "All"}
+SLOW_ONES = {"mode": "ErrorsAndSlow"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "wrong"),
+    [
+        ({"signals": {"callLogs": {"mode": "All", "slowerThan": "1s"}}}, "signals.callLogs.slowerThan"),
+        ({"signals": {"callLogs": {"slowerThan": "1s"}}}, "signals.callLogs.slowerThan"),
+        ({"signals": {"callLogs": SLOW_ONES | {"slowerThan": "0s"}}}, "signals.callLogs.slowerThan"),
+        ({"signals": {"callLogs": SLOW_ONES | {"slowerThan": "2d"}}}, "signals.callLogs.slowerThan"),
+        ({"sampling": {"callsPercent": 10}}, "sampling.callsPercent"),
+        ({"sampling": {"callsPercent": 10}, "signals": {"metrics": {"l7": True}}}, "sampling.callsPercent"),
+        ({"protocols": {"include": ["redis"]}}, "protocols"),
+        ({"redaction": {"headers": ["x-key"]}}, "redaction"),
+        ({"signals": {"callLogs": CALL_LOGS}, "protocols": {"detect": False}}, "protocols.detect"),
+        ({"signals": {"callLogs": CALL_LOGS}, "protocols": {"include": []}}, "protocols.include"),
+        (
+            {
+                "signals": {"callLogs": CALL_LOGS},
+                "protocols": {"include": ["dns"], "ports": [{"port": 1, "protocol": "redis"}]},
+            },
+            "protocols.ports[0]",
+        ),
+        (
+            {
+                "signals": {"metrics": {"l7": True}},
+                "protocols": {"ports": [{"port": 1, "protocol": "redis"}, {"port": 1, "protocol": "dns"}]},
+            },
+            "protocols.ports[1]",
+        ),
+    ],
+)
+def test_what_would_have_no_effect_on_calls(fields: dict[str, Any], wrong: str) -> None:
+    assert fields_of(contradictions(spec(**fields))) == [f"spec.{wrong}"]
+
+
+def test_calls_as_they_can_be_asked_for() -> None:
+    wanted = spec(
+        signals={"metrics": {"l7": True}, "callLogs": SLOW_ONES | {"slowerThan": "500ms"}},
+        protocols={"detect": False, "include": ["redis"], "ports": [{"port": 6380, "protocol": "redis"}]},
+        redaction={"headers": ["x-key"], "queryParameters": ["token"]},
+        sampling={"callsPercent": 10},
+    )
+    assert contradictions(wanted) == []
+    assert not_supported_yet(wanted) == []
+
+
 def test_a_problem_reads_as_field_and_fix() -> None:
     assert str(not_supported_yet(spec(budget={}))[0]) == (
         "spec.budget: not supported yet by this version; remove the field"
@@ -250,7 +298,7 @@ def test_every_field_is_honoured_or_refused(path: str) -> None:
     [
         {"signals": {"metrics": {"l7": False, "labels": []}}},
         {"signals": {"callLogs": {"mode": "Off"}, "traces": {"enabled": False}, "packets": {}, "policyAudit": {}}},
-        {"tls": {"plaintext": False}, "thresholds": []},
+        {"tls": {"plaintext": False}, "thresholds": [], "sampling": {}},
     ],
 )
 def test_what_is_off_is_not_refused(off: dict[str, Any]) -> None:

@@ -63,7 +63,7 @@ def test_several_documents_in_one_file(tmp_path: Path, said: Said) -> None:
         ("selector: {podSelector: {matchLabels: {app: not valid!}}}", "spec.selector.podSelector.matchLabels.app: "),
         ("selector: {all: true, podSelector: {}}", "spec.selector: give exactly one of "),
         ("selector: {all: true}, duration: 0s", "spec.duration: must be longer than zero"),
-        ("selector: {all: true}, signals: {metrics: {l7: true}}", "spec.signals.metrics.l7: not supported yet"),
+        ("selector: {all: true}, signals: {traces: {enabled: true}}", "spec.signals.traces: not supported yet"),
         ("selector: {all: true, namespaceSelector: {}}", "spec.selector.namespaceSelector: allowed only in "),
     ],
 )

@@ -8,7 +8,17 @@ from dataclasses import dataclass
 from typing import Final
 
 from weir_api.base import seconds
-from weir_api.flowobservation import CallLogs, FlowObservationSpec, Packets, PolicyAudit, Tls, Traces
+from weir_api.flowobservation import (
+    CallLogMode,
+    FlowObservationSpec,
+    Packets,
+    PolicyAudit,
+    Protocols,
+    Redaction,
+    Sampling,
+    Tls,
+    Traces,
+)
 from weir_api.selector import LabelSelector, Operator, Peers
 
 #: Ten years: beyond any use, and well within what a date can hold.
@@ -53,7 +63,52 @@ def contradictions(spec: FlowObservationSpec) -> list[Problem]:
     logs = spec.signals.flow_logs
     if logs is not None and not 1 <= seconds(logs.interval) <= 86400:
         found.append(Problem("spec.signals.flowLogs.interval", "must be at least 1s and at most 1d"))
+    found.extend(_call_contradictions(spec))
     return found
+
+
+def _call_contradictions(spec: FlowObservationSpec) -> Iterator[Problem]:
+    """What would have no effect on calls, or leave none."""
+    logs = spec.signals.call_logs
+    mode = logs.mode if logs is not None else CallLogMode.OFF
+    if logs is not None and logs.slower_than is not None:
+        field = "spec.signals.callLogs.slowerThan"
+        if mode is not CallLogMode.ERRORS_AND_SLOW:
+            yield Problem(field, "needs mode: ErrorsAndSlow; set the mode or remove slowerThan")
+        elif not 0 < seconds(logs.slower_than) <= 86400:
+            yield Problem(field, "must be longer than zero and at most 1d")
+    if mode is CallLogMode.OFF:
+        if spec.sampling is not None and spec.sampling.calls_percent != Sampling().calls_percent:
+            yield Problem(
+                "spec.sampling.callsPercent",
+                "is the share of calls that signals.callLogs keeps, which is Off; set its mode or remove the field",
+            )
+        if not spec.signals.metrics.l7:
+            for field, given in (
+                ("protocols", spec.protocols not in (None, Protocols())),
+                ("redaction", spec.redaction not in (None, Redaction())),
+            ):
+                if given:
+                    yield Problem(
+                        f"spec.{field}",
+                        "has no effect while no call is read; set signals.metrics.l7 or signals.callLogs, or remove it",
+                    )
+    if spec.protocols is not None:
+        yield from _protocol_contradictions(spec.protocols)
+
+
+def _protocol_contradictions(protocols: Protocols) -> Iterator[Problem]:
+    fixed: dict[int, str] = {}
+    for number, entry in enumerate(protocols.ports or ()):
+        field = f"spec.protocols.ports[{number}]"
+        if fixed.setdefault(entry.port, entry.protocol) != entry.protocol:
+            yield Problem(field, f"port {entry.port} is {fixed[entry.port]} already; remove one of them")
+        if protocols.include is not None and entry.protocol not in protocols.include:
+            yield Problem(field, f"protocols.include leaves {entry.protocol} out; add it there or remove the port")
+    if not protocols.detect and not fixed:
+        yield Problem("spec.protocols.detect", "false finds nothing without ports; give ports or remove the field")
+    if protocols.include == []:
+        yield Problem("spec.protocols.include", "is empty, which leaves no protocol; name some or remove the field")
 
 
 def _peer_contradictions(peers: Peers, *, everywhere: bool) -> Iterator[Problem]:
@@ -103,16 +158,13 @@ def not_supported_yet(spec: FlowObservationSpec) -> list[Problem]:
     """
     signals = spec.signals
     asked = {
-        "spec.signals.metrics.l7": signals.metrics.l7,
         "spec.signals.metrics.labels": bool(signals.metrics.labels),
-        "spec.signals.callLogs": signals.call_logs not in (None, CallLogs()),
         "spec.signals.traces": signals.traces not in (None, Traces()),
         "spec.signals.packets": signals.packets not in (None, Packets()),
         "spec.signals.policyAudit": signals.policy_audit not in (None, PolicyAudit()),
-        "spec.protocols": spec.protocols is not None,
         "spec.tls": spec.tls not in (None, Tls()),
-        "spec.redaction": spec.redaction is not None,
-        "spec.sampling": spec.sampling is not None,
+        "spec.sampling.flowsPercent": spec.sampling is not None
+        and spec.sampling.flows_percent != Sampling().flows_percent,
         "spec.filters": spec.filters is not None,
         "spec.retention": spec.retention is not None,
         "spec.thresholds": bool(spec.thresholds),
@@ -136,8 +188,13 @@ HONOURED: Final = frozenset(
         "selector.ports",
         "selector.direction",
         "signals.metrics.l4",
+        "signals.metrics.l7",
         "signals.metrics.maxSeries",
         "signals.flowLogs",
+        "signals.callLogs",
+        "protocols",
+        "redaction",
+        "sampling.callsPercent",
         "duration",
         "paused",
     }

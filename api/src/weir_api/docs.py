@@ -20,6 +20,9 @@ _HEADER: Final = "<!-- Generated from api/ by `make crds`. Do not edit. -->\n"
 _ELSEWHERE: Final = {
     "Selector": ("flowobservation.md", "spec.selector"),
     "FlowLogs": ("flowobservation.md", "spec.signals.flowLogs"),
+    "CallLogs": ("flowobservation.md", "spec.signals.callLogs"),
+    "Protocols": ("flowobservation.md", "spec.protocols"),
+    "Redaction": ("flowobservation.md", "spec.redaction"),
     "L7ProtocolSpec": ("l7protocol.md", "spec"),
 }
 _BOUNDS: Final = {

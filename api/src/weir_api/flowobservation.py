@@ -1,7 +1,7 @@
 """FlowObservation: what a user asks to be observed, and what they read back."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field
 
@@ -44,11 +44,26 @@ class CallLogMode(StrEnum):
     OFF = "Off"
 
 
+#: From which latency a call counts as slow, where callLogs.slowerThan is left out.
+SLOW: Final = "1s"
+
+
 class CallLogs(Model):
     """One record per application call."""
 
-    mode: CallLogMode = Field(CallLogMode.OFF, description="All, ErrorsAndSlow or Off.")
-    slower_than: Duration | None = Field(None, description="From which latency a call counts as slow.")
+    model_config = rules(
+        (
+            "!has(self.slowerThan) || self.mode == 'ErrorsAndSlow'",
+            "slowerThan needs mode: ErrorsAndSlow; set the mode or remove slowerThan",
+        )
+    )
+    mode: CallLogMode = Field(
+        CallLogMode.OFF,
+        description="All; ErrorsAndSlow: calls that failed, timed out, or took at least slowerThan; or Off.",
+    )
+    slower_than: Duration | None = Field(
+        None, description=f"From which latency a call counts as slow, with mode ErrorsAndSlow; left out: {SLOW}."
+    )
 
 
 class Traces(Model):
@@ -86,15 +101,15 @@ class PortProtocol(Model):
     """An application protocol fixed for a port."""
 
     port: Annotated[int, Field(ge=1, le=65535)] = Field(description="Server port.")
-    protocol: Annotated[str, Field(max_length=63)] = Field(description="Protocol name, or the name of an L7Protocol.")
+    protocol: Annotated[str, Field(max_length=63)] = Field(description="Name of the protocol, such as redis.")
 
 
 class Protocols(Model):
     """Which application protocols are looked for."""
 
-    detect: bool = Field(True, description="Find the protocol by content.")
+    detect: bool = Field(True, description="Find the protocol by content; without it, only `ports` are read.")
     include: list[Annotated[str, Field(max_length=63)]] | None = Field(
-        None, max_length=64, description="Only these protocols."
+        None, max_length=64, description="Only these protocols, by name; left out: all."
     )
     ports: list[PortProtocol] | None = Field(None, max_length=64, description="Protocols fixed by port.")
 

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from weir_api.base import DnsName, Model, Time
 from weir_api.conditions import Condition
-from weir_api.flowobservation import Downgrade, FlowLogs, Peer
+from weir_api.flowobservation import CallLogs, Downgrade, FlowLogs, Peer, Percent, Protocols, Redaction
 from weir_api.l7protocol import L7ProtocolSpec
 from weir_api.selector import Selector
 
@@ -17,6 +17,16 @@ from weir_api.selector import Selector
 MAX_OBSERVATIONS: Final = 64
 #: Seconds between reports where nothing else is asked for.
 REPORT_INTERVAL_S: Final = 10
+
+
+class PlannedCalls(Model):
+    """What is wanted of the application calls of an observation's flows."""
+
+    metrics: bool = Field(False, description="Whether call metrics are exported.")
+    logs: CallLogs | None = Field(None, description="Call records, where asked for: the mode is never Off.")
+    protocols: Protocols = Field(Protocols(), description="Which application protocols are looked for.")
+    redaction: Redaction = Field(Redaction(), description="What is removed on the node, beyond what always is.")
+    logged_percent: Percent = Field(100, description="Share of calls kept in call records.")
 
 
 class PlannedObservation(Model):
@@ -31,6 +41,9 @@ class PlannedObservation(Model):
     metrics: bool = Field(True, description="Whether network metrics are exported.")
     max_series: int = Field(2000, ge=1, description="Bound on the Prometheus series of this observation.")
     flow_logs: FlowLogs | None = Field(None, description="Flow records, where asked for.")
+    calls: PlannedCalls | None = Field(
+        None, description="Application calls, where asked for: payload is read only then."
+    )
 
 
 class PlannedProtocol(Model):
@@ -165,6 +178,36 @@ class Issue(Model):
     message: Annotated[str, Field(max_length=512)] = Field(description="What, for people.")
 
 
+#: Buckets of latencies per power of two, and how many there are: from 1 µs to beyond any time-out.
+LATENCY_STEPS: Final = 4
+LATENCY_BUCKETS: Final = 104
+
+
+class LatencyReport(Model):
+    """Latencies of calls, as counts in buckets that add up over nodes.
+
+    Bucket i has the latencies of more than 2^(i/4) µs, up to 2^((i+1)/4) µs: any quantile is known to within 19 %. The
+    first bucket has the shorter ones too, the last the longer ones.
+    """
+
+    first: int = Field(ge=0, le=LATENCY_BUCKETS - 1, description="The bucket that `counts` begins with.")
+    counts: list[Annotated[int, Field(ge=0)]] = Field(
+        max_length=LATENCY_BUCKETS, description="Calls in this bucket, and in those that follow it."
+    )
+
+
+class CallsReport(Model):
+    """The calls of one observation on this node over the last window."""
+
+    requests_per_second: float = Field(0, ge=0, description="Calls per second.")
+    errors_per_second: float = Field(
+        0, ge=0, description="Of these, the ones that failed: errors of client and server, time-outs."
+    )
+    latency: LatencyReport | None = Field(None, description="Latencies of those that had a response.")
+    total: int = Field(0, ge=0, description="Calls since the probe knows this observation.")
+    overflowed: int = Field(0, ge=0, description="Calls counted in the overflow series, beyond maxSeries.")
+
+
 class ObservationReport(Model):
     """What one observation measured on this node over the last window."""
 
@@ -185,6 +228,7 @@ class ObservationReport(Model):
     total: Counted = Field(Counted(), description="Since the probe knows this observation.")
     series: int = Field(0, ge=0, description="Prometheus series in use.")
     overflowed_flows: int = Field(0, ge=0, description="Flows counted in the overflow series, beyond maxSeries.")
+    calls: CallsReport | None = Field(None, description="Application calls, where they are asked for.")
     top_peers: list[Peer] = Field(default_factory=list, max_length=10, description="The peers with most traffic.")
     effective: list[Downgrade] = Field(default_factory=list, max_length=16, description="What was downgraded.")
     issues: list[Issue] = Field(default_factory=list, max_length=5, description="What is wrong with it here.")

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from weir_api.nodeprobe import MAX_OBSERVATIONS
+from weir_api.flowobservation import CallLogMode, CallLogs, Protocols, Redaction
+from weir_api.nodeprobe import MAX_OBSERVATIONS, PlannedCalls
 from weir_operator.reconcile.plan import Placement, Planner, effective_namespaces, place, planned
 from weir_operator.reconcile.resources import Observation, Pod, read_pod
 
@@ -98,6 +99,29 @@ def test_flow_logs_that_are_off_are_not_planned() -> None:
     assert logs is not None
     assert logs.interval == "5s"
     assert (planned(off, SHOP).metrics, planned(on, SHOP).metrics) == (True, False)
+
+
+def test_calls_that_nothing_is_asked_of_are_not_planned() -> None:
+    off = observation(spec=ALL | {"signals": {"callLogs": {"mode": "Off"}}, "sampling": {}})
+    assert planned(off, SHOP).calls is None
+    counted = planned(observation(spec=ALL | {"signals": {"metrics": {"l7": True}}}), SHOP).calls
+    assert counted == PlannedCalls(metrics=True)
+    logged = observation(
+        spec=ALL
+        | {
+            "signals": {"callLogs": {"mode": "ErrorsAndSlow", "slowerThan": "500ms"}},
+            "protocols": {"include": ["redis"]},
+            "redaction": {"headers": ["x-key"]},
+            "sampling": {"callsPercent": 25},
+        }
+    )
+    assert logged.spec is not None
+    assert planned(logged, SHOP).calls == PlannedCalls(
+        logs=CallLogs(mode=CallLogMode.ERRORS_AND_SLOW, slower_than="500ms"),
+        protocols=Protocols(include=["redis"]),
+        redaction=Redaction(headers=["x-key"]),
+        logged_percent=25,
+    )
 
 
 @given(st.permutations([f"o{number}" for number in range(6)]), st.permutations(["a", "b", "c", "d"]))

@@ -4,8 +4,15 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from weir_api.flowobservation import FlowLogMode
-from weir_api.nodeprobe import MAX_OBSERVATIONS, REPORT_INTERVAL_S, NodeProbeSpec, PlannedObservation, plan
+from weir_api.flowobservation import CallLogMode, FlowLogMode, FlowObservationSpec, Protocols, Redaction, Sampling
+from weir_api.nodeprobe import (
+    MAX_OBSERVATIONS,
+    REPORT_INTERVAL_S,
+    NodeProbeSpec,
+    PlannedCalls,
+    PlannedObservation,
+    plan,
+)
 from weir_api.selector import Selector, selects, selects_labels
 from weir_operator.reconcile.resources import Key, Observation, Pod
 
@@ -76,6 +83,22 @@ def planned(observation: Observation, namespaces: Iterable[str]) -> PlannedObser
         metrics=spec.signals.metrics.l4,
         max_series=spec.signals.metrics.max_series,
         flow_logs=logs if logs is not None and logs.mode is not FlowLogMode.OFF else None,
+        calls=_planned_calls(spec),
+    )
+
+
+def _planned_calls(spec: FlowObservationSpec) -> PlannedCalls | None:
+    """What is wanted of calls; None: nothing, so that no payload is read."""
+    metrics, logs = spec.signals.metrics.l7, spec.signals.call_logs
+    logged = logs is not None and logs.mode is not CallLogMode.OFF
+    if not metrics and not logged:
+        return None
+    return PlannedCalls(
+        metrics=metrics,
+        logs=logs if logged else None,
+        protocols=spec.protocols or Protocols(),
+        redaction=spec.redaction or Redaction(),
+        logged_percent=(spec.sampling or Sampling()).calls_percent,
     )
 
 
