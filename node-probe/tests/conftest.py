@@ -28,6 +28,7 @@ class SourcesFirst(MetaPathFinder):
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--uncompiled", action="store_true", help="run the probe's compiled modules as plain Python")
+    parser.addoption("--record", action="store_true", help="keep captures of real servers in node-probe/tests/recorded")
 
 
 def pytest_configure(config: pytest.Config) -> None:
