@@ -57,10 +57,10 @@ def held(tables: Tables) -> dict[Prefix, int]:
 
 @pytest.mark.root
 def test_peers_of_the_process_before_are_replaced() -> None:
-    with closing(Tables.create(8)) as tables:
+    with closing(Tables.create(8, 4096)) as tables:
         tables.select([], {}, 1, ranges(50))
         assert held(tables) == ranges(50)
-        with closing(Tables({name: os.dup(fd) for name, fd in tables.fds.items()}, 8)) as successor:
+        with closing(Tables({name: os.dup(fd) for name, fd in tables.fds.items()}, 8, 4096)) as successor:
             successor.select([], {}, 2, {**ranges(30, first=40), (bytes(16), 0): 7})
             assert held(successor) == {**ranges(30, first=40), (bytes(16), 0): 7}
             successor.select([], {}, 3)
@@ -69,5 +69,5 @@ def test_peers_of_the_process_before_are_replaced() -> None:
 
 @pytest.mark.root
 def test_more_peers_than_the_map_takes_are_refused() -> None:
-    with closing(Tables.create(8)) as tables, pytest.raises(CaptureError, match="65537 ranges of peers"):
+    with closing(Tables.create(8, 4096)) as tables, pytest.raises(CaptureError, match="65537 ranges of peers"):
         tables.select([], {}, 1, ranges(MAX_PREFIXES + 1))

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Counts the flows that the plan selects, at the tc hooks of the selected interfaces. docs/capture.md tells the whole story. */
-#include "tcp.h"
+#include "intake.h"
 
 #define IFACES 4096
 #define IFACE_PROBES 4
@@ -311,8 +311,8 @@ inlined int insert(__u64 hash, const struct flow *flow, const struct weir_iface 
 	return -1;
 }
 
-/* Of a packet that was counted: its layers, what it shows of the flow's performance, its flags. */
-inlined void describe(struct __sk_buff *skb, struct weir_slot *slot, struct work *work, __u8 sender)
+/* Of a packet that was counted: its layers, what it shows of the flow's performance, its flags, its payload. */
+inlined void describe(struct __sk_buff *skb, struct weir_slot *slot, const struct weir_iface *iface, struct work *work, __u8 sender)
 {
 	const struct packet *p = &work->packet;
 	__u64 now = jiffies64(), headers = p->headers;
@@ -328,6 +328,8 @@ inlined void describe(struct __sk_buff *skb, struct weir_slot *slot, struct work
 		measure(skb, slot, p, &work->measurement, (sender ^ slot->opener) & 1, fresh, both & TCP_FIN);
 	if (p->proto == PROTO_TCP)
 		remember_flags(slot, sender, p->tcp_flags);
+	if (iface->payload & (slot->observations | slot->peer_observations))
+		take_in(skb, slot, p, (sender ^ slot->opener) & 1);
 }
 
 /* Account `work->word` to the packet's flow, or to the outcome that says why not. */
@@ -367,7 +369,7 @@ inlined void account(struct __sk_buff *skb, struct work *work, const struct weir
 		wait_for_insertion(hashed, &flow);
 	}
 	if (slot)
-		describe(skb, slot, work, flow.sender);
+		describe(skb, slot, iface, work, flow.sender);
 	else
 		tell(outcome, word);
 }

@@ -116,6 +116,60 @@ struct weir_iface {
 	__u64 by_port;      /* of these, the ones that take a flow only if `ports` names its server port (either port where
 	                     * the opener is a guess: no SYN seen) */
 	__u64 by_peer;      /* of these, the ones that take a flow only if `peers` names the other end's address */
+	__u64 payload;      /* observations whose flows give payload, on whichever interface */
+};
+
+/* How much of a flow's payload goes to user space: intake.h. */
+enum weir_mode {
+	WEIR_FRESH = 0,    /* nobody has said: every segment, to a bound */
+	WEIR_FIRST = 1,    /* the first bytes of each turn */
+	WEIR_EVERY = 2,    /* every segment */
+	WEIR_GIVEN_UP = 3, /* nothing */
+};
+
+/* One for each slot of the table. User space writes `mode`, the kernel all else. */
+struct weir_intake {
+	__u32 born; /* low half of the slot's `first_ns`: another one's are a former flow's */
+	__u8 mode;  /* enum weir_mode */
+	__u8 spoke; /* who sent the last data, by way */
+	__u16 turn_left; /* bytes of its turn that are still to be taken */
+	__u32 window;    /* RATE_WINDOW in which `used` counts */
+	__u32 used;      /* bytes */
+	__u32 taken;     /* bytes since the flow began */
+	__u32 pad;
+};
+
+/* A record of the ring `segments`: data of TCP or UDP, or a SYN, FIN, RST. */
+struct weir_segment {
+	__u64 ns; /* CLOCK_MONOTONIC */
+	__u32 slot;
+	__u32 born;     /* of the slot's intake */
+	__u32 seq;      /* number of the first byte */
+	__u32 ack;
+	__u32 length;   /* bytes on the wire */
+	__u32 captured; /* that follow here */
+	__u8 way;       /* 0: from the opener */
+	__u8 tcp_flags;
+	__u8 proto;
+	__u8 pad[5];
+};
+
+enum weir_payload_loss {
+	WEIR_RING_FULL = 0,
+	WEIR_FLOW_RATE = 1,
+	WEIR_NODE_RATE = 2,
+	WEIR_PAYLOAD_LOSSES = 3,
+};
+
+/* Index 0 of `payload`. */
+struct weir_payload {
+	__u32 flow_limit; /* bytes that one flow, and all of them, may give in a RATE_WINDOW; user space writes both */
+	__u32 node_limit;
+	__u64 window;
+	__u64 used;
+	__u64 segments; /* records written */
+	__u64 bytes;    /* of payload in them */
+	__u64 lost[WEIR_PAYLOAD_LOSSES]; /* segments, by reason */
 };
 
 /* key of `ports`: which observations name this server port */

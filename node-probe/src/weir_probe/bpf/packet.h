@@ -50,7 +50,7 @@ struct packet {
 	__u32 payload;  /* bytes that TCP or UDP carries */
 	__u32 fragment_id;
 	__u32 fragment_proto; /* as every fragment of the datagram says it */
-	__u32 last_pad;
+	__u32 payload_at;
 };
 
 inlined void clear(struct packet *p)
@@ -302,6 +302,7 @@ inlined int parse(struct __sk_buff *skb, int raw_ip, struct packet *p)
 			load_transport(skb, p, l4, end);
 	}
 sized:
+	p->payload_at = end - p->payload;
 	p->headers = (__u64)(length - (end - network)) << 32 | (end - network - p->payload);
 	return -1;
 }

@@ -35,6 +35,8 @@ static long (*const map_delete)(void *map, const void *key) = (void *)3;
 static __u64 (*const monotonic_ns)(void) = (void *)5;
 static long (*const load_bytes)(const struct __sk_buff *skb, __u32 offset, void *to, __u32 length) = (void *)26;
 static long (*const pull_data)(struct __sk_buff *skb, __u32 length) = (void *)39;
+static void *(*const ringbuf_reserve)(void *ring, __u64 size, __u64 flags) = (void *)131; /* Linux 5.8 */
+static void (*const ringbuf_submit)(void *record, __u64 flags) = (void *)132;
 static __u64 (*const jiffies64)(void) = (void *)118; /* Linux 5.5 */
 
 /* A field that another CPU or user space writes meanwhile: read or written once, whole. */

@@ -41,9 +41,10 @@ from weir_probe.capture.tables import create_memory, map_shared
 from weir_probe.capture.tc import in_netns
 from weir_probe.capture.tpacket import walk_block
 from weir_probe.streams.engine import FlowEngine
-from weir_probe.streams.layout import EXPORTED, IFACE, RING, SAMPLE, SLOT
+from weir_probe.streams.layout import EXPORTED, IFACE, INTAKE, RING, SAMPLE, SLOT
 from weir_probe.streams.measures import MEASURED
 from weir_probe.streams.samples import SAMPLES, Samples
+from weir_probe.streams.segments import Segments
 from weir_probe.streams.table import FlowTable
 
 POLL_S: Final = 0.01
@@ -164,6 +165,7 @@ class AfPacketCapture(Capture):
         self._ring_bytes = settings.ring_bytes
         shared = {name: map_shared(memory[name], *shape) for name, shape in _memory(slots).items()}
         self.slots, self.exported, self.measured = shared["slots"], shared["exported"], shared["measured"]
+        self.segments = Segments(intakes=np.zeros(slots, INTAKE))
         self._samples = Samples(shared["samples"], shared["ring"])
         self._ifaces = np.zeros(MAX_INTERFACES, IFACE)
         self._engine = FlowEngine(FlowTable(self.slots, samples=self._samples, seed=seed), self._ifaces)
@@ -290,6 +292,9 @@ class AfPacketCapture(Capture):
                 row = self._ifaces[self._row(entry.interface)]
                 row["opened_in"], row["opened_out"] = entry.opened_in, entry.opened_out
                 row["by_port"], row["by_peer"], row["generation"] = entry.by_port, entry.by_peer, generation
+
+    def set_payload(self, mask: int) -> None:
+        pass
 
     def hooks(self) -> list[Hook]:
         return [Hook(tap.interface, "both", "af_packet", 0) for tap in self._taps.values() if tap.ring.is_bound()]

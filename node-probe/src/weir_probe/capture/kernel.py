@@ -59,6 +59,8 @@ class KernelCapture(Capture):
         self.slots = tables.slots
         self.exported = tables.exported
         self.measured = tables.measured
+        self.segments = tables.segments
+        self.segments.limit(settings.payload_flow_rate, settings.payload_node_rate)
         self._loader = loader
         self._tables = tables
         self._hash_key = hash_key
@@ -72,7 +74,7 @@ class KernelCapture(Capture):
     def open(cls, rung: Rung, loader: Loader, settings: Settings) -> "KernelCapture":
         """Make the maps and load the programs. Raises CaptureError with the kernel's reason."""
         try:
-            tables = _create_tables(settings.slots)
+            tables = _create_tables(settings)
         except OSError as error:
             raise CaptureError(_explain(error)) from None
         hash_key = tuple(secrets.randbits(32) for _ in range(HASH_KEYS))
@@ -91,7 +93,8 @@ class KernelCapture(Capture):
     ) -> "KernelCapture":
         """Take over a running capture: descriptors by name as `fds()` gave them, `state` as `metadata()` did."""
         maps = {name.removeprefix("map:"): fd for name, fd in fds.items() if name.startswith("map:")}
-        capture = cls(state["rung"], loader, Tables(maps, state["slots"]), tuple(state["hash_key"]), settings)
+        tables = Tables(maps, state["slots"], state["payload_bytes"])
+        capture = cls(state["rung"], loader, tables, tuple(state["hash_key"]), settings)
         for name, fd in fds.items():
             if name.startswith("program:"):
                 _, netns, program = name.split(":")
@@ -153,6 +156,9 @@ class KernelCapture(Capture):
         peers: Mapping[Prefix, int] = NO_PEERS,
     ) -> None:
         self._tables.select(selected, ports, generation, peers)
+
+    def set_payload(self, mask: int) -> None:
+        self._tables.set_payload(mask)
 
     def hooks(self) -> list[Hook]:
         return [
@@ -225,7 +231,13 @@ class KernelCapture(Capture):
             for attachments in self._attached.values()
             for a in attachments
         ]
-        state = {"rung": self.rung, "slots": len(self.slots), "hash_key": self._hash_key, "attached": attached}
+        state = {
+            "rung": self.rung,
+            "slots": len(self.slots),
+            "payload_bytes": self.segments.size,
+            "hash_key": self._hash_key,
+            "attached": attached,
+        }
         return json.dumps(state)
 
     def close(self) -> None:
@@ -247,17 +259,17 @@ class KernelCapture(Capture):
         self._programs.clear()
         self._tables.close()
         self.slots, self.exported = self._tables.slots, self._tables.exported
-        self.measured = self._tables.measured
+        self.measured, self.segments = self._tables.measured, self._tables.segments
 
 
-def _create_tables(slots: int) -> Tables:
+def _create_tables(settings: Settings) -> Tables:
     """Before Linux 5.11 maps count as locked memory: the limit is raised, but only where they are refused."""
     try:
-        return Tables.create(slots)
+        return Tables.create(settings.slots, settings.payload_bytes)
     except PermissionError:
         with suppress(ValueError, OSError):  # not allowed either: the second try says why
             resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-        return Tables.create(slots)
+        return Tables.create(settings.slots, settings.payload_bytes)
 
 
 def _explain(error: OSError) -> str:

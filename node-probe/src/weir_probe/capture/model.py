@@ -10,6 +10,8 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from weir_probe.streams.segments import Segments
+
 Rung = Literal["core", "bcc", "afpacket", "none"]
 Direction = Literal["ingress", "egress"]
 HookKind = Literal["tcx", "clsact", "af_packet"]
@@ -122,6 +124,9 @@ class Settings:
     rung: Rung | None = None  # force one; None: the first that works
     slots: int = DEFAULT_SLOTS
     ring_bytes: int = 64 << 20  # AF_PACKET: memory of all rings together
+    payload_bytes: int = 16 << 20  # ring of segments: a power of two, of pages
+    payload_flow_rate: int = 32 << 20  # bytes a second that one flow may give, and all together
+    payload_node_rate: int = 128 << 20
     fragment_timeout_s: int = 30
     stamped: bool = False  # tests: BPF_PROG_TEST_RUN gives the time of each packet
 
@@ -142,6 +147,8 @@ class Capture(ABC):
     """layout.EXPORTED, flat, one for each slot; written by user space only."""
     measured: npt.NDArray[Any]
     """measures.MEASURED, the same; filled from `samples` by whoever reads the table."""
+    segments: Segments
+    """Payload of the flows that `set_payload` asks for."""
 
     @abstractmethod
     def attach(self, iface: Interface) -> None:
@@ -163,6 +170,10 @@ class Capture(ABC):
         """Select. `ports` maps (protocol, server port) to observations, `peers` ranges of addresses, of which the
         longest that matches decides. `generation` differs from the last one wherever any mask changed: flows are
         selected anew when their next packet comes."""
+
+    @abstractmethod
+    def set_payload(self, mask: int) -> None:
+        """A flow gives payload while any of these observations counts it; 0: none does."""
 
     @abstractmethod
     def hooks(self) -> list[Hook]:

@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from weir_probe.capture.model import NO_PEERS, Capture, Clock, Hook, Interface, Overhead, Prefix, Selected, Settings
-from weir_probe.streams.layout import EXPORTED, OUTCOMES, SAMPLE, SLOT
+from weir_probe.streams.layout import EXPORTED, INTAKE, OUTCOMES, SAMPLE, SLOT
 from weir_probe.streams.measures import MEASURED
+from weir_probe.streams.segments import Segments
 
 
 class NoCapture(Capture):
@@ -21,6 +22,7 @@ class NoCapture(Capture):
         self.slots = np.zeros(8, SLOT)
         self.exported = np.zeros(8, EXPORTED)
         self.measured = np.zeros(8, MEASURED)
+        self.segments = Segments(intakes=np.zeros(8, INTAKE))
 
     def attach(self, iface: Interface) -> None:
         pass
@@ -35,6 +37,9 @@ class NoCapture(Capture):
         generation: int,
         peers: Mapping[Prefix, int] = NO_PEERS,
     ) -> None:
+        pass
+
+    def set_payload(self, mask: int) -> None:
         pass
 
     def hooks(self) -> list[Hook]:

@@ -17,6 +17,7 @@ MAP_ARRAY: Final = 2
 MAP_PERCPU_ARRAY: Final = 6
 MAP_LRU_HASH: Final = 9
 MAP_LPM_TRIE: Final = 11
+MAP_RINGBUF: Final = 27
 F_NO_PREALLOC: Final = 1 << 0
 F_MMAPABLE: Final = 1 << 10
 F_BEFORE: Final = 1 << 3  # attach before those that are there (Linux 6.6)

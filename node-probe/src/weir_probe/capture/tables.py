@@ -18,9 +18,10 @@ from weir_probe.capture.model import (
     Prefix,
     Selected,
 )
-from weir_probe.streams.layout import EXPORTED, IFACE, OUTCOMES, RING, SAMPLE, SLOT, WAYS
+from weir_probe.streams.layout import EXPORTED, IFACE, INTAKE, OUTCOMES, PAYLOAD, RING, SAMPLE, SLOT, WAYS
 from weir_probe.streams.measures import MEASURED
 from weir_probe.streams.samples import SAMPLES, Samples
+from weir_probe.streams.segments import Segments
 
 FRAGMENTS: Final = 65_536
 MAX_PORTS: Final = 65_536
@@ -106,6 +107,15 @@ def map_shared(fd: int, dtype: np.dtype[Any], count: int) -> npt.NDArray[Any]:
     return np.frombuffer(memory, dtype, count)
 
 
+def map_ring(fd: int, size: int) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64], npt.NDArray[np.uint8]]:
+    """Where the reader of a BPF_MAP_TYPE_RINGBUF of `size` bytes is, where the kernel is, and the bytes, twice."""
+    page = mmap.PAGESIZE
+    reader = mmap.mmap(fd, page, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
+    writer = mmap.mmap(fd, page + 2 * size, mmap.MAP_SHARED, mmap.PROT_READ, offset=page)
+    tail, head = np.frombuffer(reader, np.uint64, 1), np.frombuffer(writer, np.uint64, 1)
+    return tail, head, np.frombuffer(writer, np.uint8, offset=page)
+
+
 def _peer_key(prefix: Prefix) -> bytes:
     """struct weir_peer_key."""
     return prefix[1].to_bytes(4, "little") + prefix[0]
@@ -114,7 +124,7 @@ def _peer_key(prefix: Prefix) -> bytes:
 class Tables:
     """The maps as descriptors (`fds`), and those that are shared memory as arrays."""
 
-    def __init__(self, fds: Mapping[str, int], slots: int) -> None:
+    def __init__(self, fds: Mapping[str, int], slots: int, ring_bytes: int) -> None:
         """Over existing maps, whose descriptors are taken over."""
         self.fds = dict(fds)
         self.slots = map_shared(fds["flows"], SLOT, slots)
@@ -122,11 +132,18 @@ class Tables:
         self.measured = map_shared(fds["measured"], MEASURED, slots)
         self.samples = Samples(map_shared(fds["samples"], SAMPLE, SAMPLES), map_shared(fds["ring"], RING, 1))
         self.ifaces = map_shared(fds["ifaces"], IFACE, MAX_INTERFACES)
+        self.segments = Segments(
+            *map_ring(fds["segments"], ring_bytes),
+            ring_bytes,
+            map_shared(fds["intakes"], INTAKE, slots),
+            map_shared(fds["payload"], PAYLOAD, 1),
+        )
         self._clock = map_shared(fds["clocks"], CLOCK, 1)
+        self._payload = int(self.ifaces["payload"].max())  # observations whose flows give it
         self._peers: dict[Prefix, int] | None = None  # what `peers` holds; None: not read yet
 
     @classmethod
-    def create(cls, slots: int) -> "Tables":
+    def create(cls, slots: int, ring_bytes: int) -> "Tables":
         """Raises OSError: EPERM without CAP_BPF, ENOMEM when the table does not fit."""
         array, shared = syscall.MAP_ARRAY, syscall.F_MMAPABLE
         fragment = (FRAGMENT_KEY.itemsize, FRAGMENT.itemsize)
@@ -134,6 +151,9 @@ class Tables:
             "flows": (array, (4, WAYS * SLOT.itemsize), slots // WAYS, shared),
             "samples": (array, (4, SAMPLE.itemsize), SAMPLES, shared),
             "ring": (array, (4, RING.itemsize), 1, shared),
+            "intakes": (array, (4, INTAKE.itemsize), slots, shared),
+            "payload": (array, (4, PAYLOAD.itemsize), 1, shared),
+            "segments": (syscall.MAP_RINGBUF, (0, 0), ring_bytes, 0),
             "ifaces": (array, (4, IFACE.itemsize), MAX_INTERFACES, shared),
             "clocks": (array, (4, CLOCK.itemsize), 1, shared),
             "ports": (syscall.MAP_HASH, (PORT_KEY.itemsize, 8), MAX_PORTS, syscall.F_NO_PREALLOC),
@@ -149,7 +169,7 @@ class Tables:
                 fds[name] = syscall.map_create(name, *shape)
             for name, dtype in _OWN.items():
                 fds[name] = create_memory(name, dtype, slots)
-            return cls(fds, slots)
+            return cls(fds, slots, ring_bytes)
         except OSError:
             for fd in fds.values():
                 os.close(fd)
@@ -183,6 +203,11 @@ class Tables:
                 f"no room for {len(homeless)} of {len(selected)} interfaces in the kernel's table of {MAX_INTERFACES}"
             )
 
+    def set_payload(self, mask: int) -> None:
+        """Observations whose flows give payload, on every interface."""
+        self._payload = mask
+        self.ifaces["payload"] = mask
+
     def _used(self) -> npt.NDArray[np.intp]:
         return np.flatnonzero(self.ifaces["ifindex"])
 
@@ -196,6 +221,7 @@ class Tables:
             ("opened_out", entry.opened_out),
             ("by_port", entry.by_port),
             ("by_peer", entry.by_peer),
+            ("payload", self._payload),
             ("netns", interface.netns.number),
             ("id", interface.id),
             ("pod_side", interface.pod_side),
@@ -273,5 +299,5 @@ class Tables:
             os.close(fd)
         self.fds.clear()
         self.slots, self.exported = np.zeros(0, SLOT), np.zeros(0, EXPORTED)
-        self.measured, self.samples = np.zeros(0, MEASURED), Samples()
+        self.measured, self.samples, self.segments = np.zeros(0, MEASURED), Samples(), Segments()
         self.ifaces, self._clock = np.zeros(0, IFACE), np.zeros(0, CLOCK)

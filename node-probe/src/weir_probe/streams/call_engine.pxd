@@ -5,9 +5,12 @@ from weir_probe.streams.calls cimport CallBook
 from weir_probe.streams.conversation cimport Conversation
 from weir_probe.streams.engine cimport FlowEngine
 from weir_probe.streams.table cimport FlowTable
+from weir_probe.wire.cursor cimport Cursor
 from weir_probe.wire.packet cimport Packet
 
 cdef unsigned long long _SWEEP_NS, _CALL_TIMEOUT_NS, _IDLE_TIMEOUT_NS
+cdef unsigned long long _PLACE
+cdef int _PLACE_BITS
 cdef unsigned int _TCP, _UDP, _FIN, _SYN, _RST, _ACK
 
 
@@ -19,23 +22,41 @@ cdef class CallEngine:
     cdef readonly bint redacts
     cdef readonly list readers
     cdef list free
+    cdef unsigned long long begun
     cdef Py_ssize_t room
     cdef readonly unsigned long long unread
     cdef readonly dict known
     cdef dict orders
     cdef object on_done
-    cdef int most_done
+    cdef readonly int most_done
     cdef unsigned long long swept_ns
-    cdef readonly unsigned long long now_ns
+    cdef public unsigned long long now_ns
 
     @cython.locals(
         table=FlowTable,
         p=Packet,
-        number=cython.Py_ssize_t,
         reader=Conversation,
         captured=cython.Py_ssize_t,
-        way=cython.int,
         seq=cython.uint,
     )
     cpdef void take(self, FlowEngine engine, unsigned long long ts_ns) except *
-    cdef Py_ssize_t _begin(self, FlowTable table, Py_ssize_t index) except -1
+    cdef void hear(
+        self,
+        Conversation reader,
+        int way,
+        unsigned int tcp_flags,
+        unsigned int seq,
+        unsigned int ack,
+        Cursor cursor,
+        Py_ssize_t at,
+        Py_ssize_t captured,
+        Py_ssize_t length,
+        unsigned long long ts_ns,
+    ) except *
+    @cython.locals(reader=Conversation)
+    cdef Conversation reader(self, unsigned long long number)
+    @cython.locals(place=cython.Py_ssize_t, reader=Conversation)
+    cpdef Conversation begin(self, object slot, int opener, int index=?)
+    cpdef void end(self, Conversation reader) except *
+    @cython.locals(reader=Conversation)
+    cpdef void sweep(self) except *

@@ -1,4 +1,5 @@
 # cython: annotation_typing=False
+# ruff: noqa: PLR0917 -- C calls are positional
 """From the packets that a flow engine has counted to calls: a Conversation per connection, all into one call book."""
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from weir_probe.protocols.parser import Spec
 from weir_probe.streams.calls import CALLS, CONVERSATIONS, CallBook
 from weir_probe.streams.conversation import Conversation
 from weir_probe.streams.engine import FlowEngine
-from weir_probe.streams.table import FlowTable
 from weir_probe.wire import protocols as ip
+from weir_probe.wire.cursor import Cursor
 
 #: A request without a response for so long has timed out.
 CALL_TIMEOUT_NS: Final = 30_000_000_000
@@ -25,6 +26,8 @@ MAX_ENDPOINTS: Final = 65_536
 _SWEEP_NS = 1_000_000_000
 _CALL_TIMEOUT_NS, _IDLE_TIMEOUT_NS = CALL_TIMEOUT_NS, IDLE_TIMEOUT_NS
 _TCP, _UDP = ip.TCP, ip.UDP
+_PLACE_BITS = 20
+_PLACE = (1 << _PLACE_BITS) - 1
 _FIN, _SYN, _RST, _ACK = 0x01, 0x02, 0x04, 0x10
 
 Endpoint = tuple[int, int, int]
@@ -47,10 +50,11 @@ class CallEngine:
         self.book = CallBook(calls, conversations)
         self.message = Message()
         self.redacts = redacts
-        #: By their number, which the flow's `reader` holds; number 0 is nobody.
+        #: By the low bits of their number, which the flow's `reader` holds; number 0 is nobody.
         self.readers: list[Conversation | None] = [None]
         self.free: list[int] = []
-        self.room = conversations
+        self.begun = 0
+        self.room = min(conversations, _PLACE)
         self.unread = 0  # connections that found no room
         self.known: dict[Endpoint, int] = {}  # the protocol that an endpoint spoke last
         self.orders: dict[tuple[int, int], tuple[int, ...]] = {}
@@ -70,33 +74,45 @@ class CallEngine:
             self.sweep()
         if self.book.count >= self.most_done and self.on_done is not None:
             self.on_done()
-        number = table.reader[engine.carried]
-        if number == 0:
+        reader = self.reader(table.reader[engine.carried])
+        if reader is None:
             if p.payload == 0 and not p.tcp_flags & _SYN:
                 return
-            number = self._begin(table, engine.carried)
-            if number == 0:
+            reader = self.begin(table.slots[engine.carried], int(table.opener[engine.carried]))
+            if reader is None:
                 return
-            table.reader[engine.carried] = number
-        reader = self.readers[number]
-        if reader is None or reader.mute:
+            table.reader[engine.carried] = reader.number
+        if reader.mute or (p.protocol == _TCP and not p.complete):
             return
         captured = min(p.payload, max(0, engine.cursor.end - p.payload_at))
-        way = engine.way
-        if p.protocol == _UDP:
-            reader.datagram(way, engine.cursor, p.payload_at, captured, p.payload, ts_ns)
+        seq = p.seq + 1 if p.tcp_flags & _SYN else p.seq
+        self.hear(reader, engine.way, p.tcp_flags, seq, p.ack, engine.cursor, p.payload_at, captured, p.payload, ts_ns)
+
+    def hear(
+        self,
+        reader: Conversation,
+        way: int,
+        tcp_flags: int,
+        seq: int,
+        ack: int,
+        cursor: Cursor,
+        at: int,
+        captured: int,
+        length: int,
+        ts_ns: int,
+    ) -> None:
+        """A segment or datagram: `captured` of its `length` bytes are at `at`, and `seq` is the number of the first."""
+        if reader.proto == _UDP:
+            reader.datagram(way, cursor, at, captured, length, ts_ns)
             return
-        if not p.complete:
-            return
-        if p.tcp_flags & _ACK:
-            reader.acknowledged(1 - way, p.ack)
-        if p.tcp_flags & _SYN:
-            reader.opens(way, p.seq)
-        if p.payload:
-            seq = p.seq + 1 if p.tcp_flags & _SYN else p.seq
-            reader.segment(way, engine.cursor, p.payload_at, captured, p.payload, seq, ts_ns)
-        if p.tcp_flags & (_FIN | _RST):
-            reader.fins |= 3 if p.tcp_flags & _RST else 1 << way
+        if tcp_flags & _ACK:
+            reader.acknowledged(1 - way, ack)
+        if tcp_flags & _SYN:
+            reader.opens(way, seq)
+        if length:
+            reader.segment(way, cursor, at, captured, length, seq, ts_ns)
+        if tcp_flags & (_FIN | _RST):
+            reader.fins |= 3 if tcp_flags & _RST else 1 << way
             if reader.fins == 3:
                 reader.finish()
 
@@ -105,21 +121,24 @@ class CallEngine:
         self.swept_ns = self.now_ns
         if self.now_ns > _CALL_TIMEOUT_NS:
             self.book.expire(self.now_ns - _CALL_TIMEOUT_NS)
-        for number, reader in enumerate(self.readers):
+        for reader in self.readers:
             if reader is not None and self.now_ns - min(reader.last_ns, self.now_ns) > _IDLE_TIMEOUT_NS:
-                self._end(number, reader)
+                self.end(reader)
 
     def finish(self) -> None:
         """No more packets come."""
-        for number, reader in enumerate(self.readers):
+        for reader in self.readers:
             if reader is not None:
-                self._end(number, reader)
+                self.end(reader)
 
     def enrol(self, reader: Conversation, spec: Spec) -> int:
         """A row in the book for a connection whose protocol is known; -1: there is no room."""
         client = reader.opener ^ reader.turned
         sides = [client, 1 - client]
-        row = self.book.begin(reader.addr[sides], reader.port[sides], reader.proto, spec.pairs_by_id)
+        workload = int(reader.workload_side != client)
+        row = self.book.begin(
+            reader.addr[sides], reader.port[sides], reader.proto, spec.pairs_by_id, reader.slot, workload
+        )
         if row < 0:
             self.unread += 1
             return row
@@ -128,29 +147,37 @@ class CallEngine:
         self.known[reader.endpoint(1 - client)] = self.protocols.index(spec)
         return row
 
-    def _begin(self, table: FlowTable, index: int) -> int:
-        """A reader for a flow; 0: there is no room, now."""
-        if len(self.readers) - len(self.free) > self.room:
-            self.sweep()
+    def reader(self, number: int) -> Conversation | None:
+        """Who has this number, which is given once; None: nobody any more."""
+        reader = self.readers[number & _PLACE]
+        if reader is None or reader.number != number:
+            return None
+        return reader
+
+    def begin(self, slot: Any, opener: int, index: int = -1) -> Conversation | None:
+        """A reader for the flow in a slot (which is the `index`-th of a capture's table); None: there is no room."""
         if self.free:
-            number = self.free.pop()
+            place = self.free.pop()
         elif len(self.readers) <= self.room:
-            number = len(self.readers)
+            place = len(self.readers)
             self.readers.append(None)
         else:
             self.unread += 1
-            return 0
-        slot = table.slots[index]
-        reader = Conversation(self, slot, int(table.opener[index]))
+            return None
+        self.begun += 1
+        reader = Conversation(self, slot, opener, index)
+        reader.number = self.begun << _PLACE_BITS | place
         reader.last_ns = self.now_ns
         reader.order = self._order(reader)
-        self.readers[number] = reader
-        return number
+        self.readers[place] = reader
+        return reader
 
-    def _end(self, number: int, reader: Conversation) -> None:
+    def end(self, reader: Conversation) -> None:
+        """Its flow is over."""
+        place = reader.number & _PLACE
         reader.finish()
-        self.readers[number] = None
-        self.free.append(number)
+        self.readers[place] = None
+        self.free.append(place)
 
     def _order(self, reader: Conversation) -> tuple[int, ...]:
         """The protocols in the order in which they are asked: what the endpoint spoke last, what its port hints at."""

@@ -57,17 +57,21 @@ CALL: Final = np.dtype(
 CONVERSATION: Final = np.dtype(
     [
         ("addr", "<u8", (2, 2)),  # of client and server
+        ("observations", "<u8"),  # those that want its calls, as in the slot: for the workload behind `iface`,
+        ("peer_observations", "<u8"),  # and for the one behind `peer_iface`
         ("port", "<u2", (2,)),
+        ("slot", "<i4"),  # of the flow, in the capture's table; -1: of a capture file
         ("oldest", "<i4"),
         ("newest", "<i4"),
         ("in_flight", "<u4"),
         ("unread", "<u4"),  # rows that are not released yet
+        ("workload", "u1"),  # the one of `observations` is the client (0) or the server (1)
         ("proto", "u1"),
         ("state", "u1"),
         ("by_id", "u1"),
         ("out_of_step", "u1"),
         ("pipelines", "u1"),
-        ("pad", "u1", (7,)),
+        ("pad", "u1", (2,)),
     ]
 )
 #: Why a call is not in the book, or has no response there.
@@ -133,7 +137,15 @@ class CallBook:
 
     # ---- conversations
 
-    def begin(self, addr: npt.NDArray[np.uint64], port: npt.NDArray[np.uint16], proto: int, by_id: bool) -> int:
+    def begin(
+        self,
+        addr: npt.NDArray[np.uint64],
+        port: npt.NDArray[np.uint16],
+        proto: int,
+        by_id: bool,
+        slot: int = _NONE,
+        workload: int = 0,
+    ) -> int:
         """A conversation between client and server (rows 0 and 1 of `addr`, `port`); -1: there is no room."""
         if self.conversations_left == 0:
             return -1
@@ -142,6 +154,7 @@ class CallBook:
         row = self.conversations[index : index + 1]
         row.fill(0)
         row["addr"], row["port"], row["proto"], row["by_id"] = addr, port, proto, by_id
+        row["slot"], row["workload"] = slot, workload
         row["oldest"] = row["newest"] = _NONE
         row["state"] = _OPEN
         return index

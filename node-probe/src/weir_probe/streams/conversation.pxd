@@ -21,17 +21,18 @@ cdef class Conversation:
     cdef tuple protocols
     cdef public tuple order
     cdef readonly object addr, port
-    cdef readonly int proto, opener
+    cdef readonly int proto, opener, slot, workload_side
     cdef readonly tuple halves
     cdef Half first, second
     cdef readonly Parser parser
     cdef readonly int protocol, turned, row, tries, errors, switches
+    cdef readonly bint needs_all
     cdef bint by_id, waits_for_more, switched, takes_turns, quiet
     cdef int spoke
     cdef Py_ssize_t limit
     cdef readonly bint mute
     cdef readonly unsigned long long frames, missing, senseless
-    cdef public unsigned long long last_ns
+    cdef public unsigned long long last_ns, number
     cdef public int fins
 
     @cython.locals(half=Half)

@@ -52,7 +52,7 @@ class Owner(Protocol):
 class Conversation:
     """Directions are 0 from the flow's opener, 1 to it, until the protocol tells that it is the other way round."""
 
-    def __init__(self, owner: Owner, slot: np.void, opener: int) -> None:
+    def __init__(self, owner: Owner, slot: np.void, opener: int, index: int = -1) -> None:
         self.owner = owner
         self.book = owner.book
         self.message = owner.message
@@ -62,11 +62,15 @@ class Conversation:
         self.port = slot["port"].copy()
         self.proto = int(slot["proto"])
         self.opener = opener
+        self.number = 0  # the owner's name for it
+        self.slot = index  # in a capture's table; -1: of a capture file
+        self.workload_side = int(slot["workload_side"])
         self.halves = (Half(DETECT_LIMIT), Half(DETECT_LIMIT))
         self.first, self.second = self.halves
         self.parser = _NO_PARSER
         self.protocol = -1
         self.by_id = False
+        self.needs_all = False  # Spec.every_segment
         self.limit = DETECT_LIMIT
         self.turned = 0  # 1: the flow's opener is the protocol's server
         #: The conversation's row in the book, given when the protocol is known.
@@ -94,11 +98,11 @@ class Conversation:
     # ---- TCP
 
     def opens(self, way: int, seq: int) -> None:
-        """A SYN: the direction's bytes begin after it."""
+        """A SYN: the direction's bytes begin with this number."""
         half = self.second if way else self.first
         if not half.started:
             half.started = True
-            half.next_seq = (seq + 1) & _MASK
+            half.next_seq = seq
 
     def segment(self, way: int, cursor: Cursor, at: int, captured: int, length: int, seq: int, ts_ns: int) -> None:
         """A segment's payload: `captured` of its `length` bytes are there."""
@@ -423,6 +427,7 @@ class Conversation:
         self.parser.redacts = self.owner.redacts
         self.protocol = index
         self.by_id = spec.pairs_by_id
+        self.needs_all = spec.every_segment
         self.limit = spec.parse_limit
         self.first.limit = self.second.limit = spec.parse_limit
         return True

@@ -148,5 +148,63 @@ IFACE: Final = np.dtype(
         ("opened_out", "<u8"),
         ("by_port", "<u8"),
         ("by_peer", "<u8"),
+        ("payload", "<u8"),
+    ]
+)
+
+#: What is taken of a flow's payload: `mode` of its intake. User space writes it, and the next packet heeds it.
+FRESH: Final = 0
+FIRST: Final = 1
+EVERY: Final = 2
+GIVEN_UP: Final = 3
+#: Bytes of each turn (what one side says until the other speaks) in the mode FIRST.
+TURN_BYTES: Final = 4096
+#: Bytes that a flow gives of every segment while nobody has told its mode.
+FRESH_BYTES: Final = 1 << 20
+#: Of one segment, in chunks of the largest class of records; the rest of a larger one (BIG TCP) is a gap.
+CHUNK_BYTES: Final = 16_384
+SEGMENT_BYTES: Final = 5 * CHUNK_BYTES
+
+INTAKE: Final = np.dtype(
+    [
+        ("born", "<u4"),
+        ("mode", "u1"),
+        ("spoke", "u1"),
+        ("turn_left", "<u2"),
+        ("window", "<u4"),
+        ("used", "<u4"),
+        ("taken", "<u4"),
+        ("pad", "<u4"),
+    ]
+)
+
+#: What precedes the bytes of a segment in the ring of segments.
+SEGMENT_HEAD: Final = np.dtype(
+    [
+        ("ns", "<u8"),
+        ("slot", "<u4"),
+        ("born", "<u4"),
+        ("seq", "<u4"),
+        ("ack", "<u4"),
+        ("length", "<u4"),
+        ("captured", "<u4"),
+        ("way", "u1"),
+        ("tcp_flags", "u1"),
+        ("proto", "u1"),
+        ("pad", "u1", (5,)),
+    ]
+)
+
+#: Why payload that was asked for did not come: counters of PAYLOAD, in segments.
+PAYLOAD_LOST: Final = ("ring_full", "flow_rate", "node_rate")
+PAYLOAD: Final = np.dtype(
+    [
+        ("flow_limit", "<u4"),
+        ("node_limit", "<u4"),
+        ("window", "<u8"),
+        ("used", "<u8"),
+        ("segments", "<u8"),
+        ("bytes", "<u8"),
+        ("lost", "<u8", (len(PAYLOAD_LOST),)),
     ]
 )
