@@ -83,7 +83,7 @@ inlined int write_segment(struct __sk_buff *skb, const struct weir_segment *head
 }
 
 /* Whether flow and node may give so many bytes now. */
-inlined int within_rate(struct weir_payload *payload, struct weir_intake *intake, __u64 ns, __u32 bytes)
+inlined int within_rate(struct weir_payload *node, struct weir_intake *intake, __u64 ns, __u32 bytes)
 {
 	__u64 window = ns >> RATE_WINDOW;
 
@@ -91,16 +91,16 @@ inlined int within_rate(struct weir_payload *payload, struct weir_intake *intake
 		intake->window = window;
 		intake->used = 0;
 	}
-	if (intake->used + bytes > payload->flow_limit) {
-		__sync_fetch_and_add(&payload->lost[WEIR_FLOW_RATE], 1);
+	if (intake->used + bytes > node->flow_limit) {
+		__sync_fetch_and_add(&node->lost[WEIR_FLOW_RATE], 1);
 		return 0;
 	}
-	if (once(payload->window) != window) { /* two CPUs may both: then a little more is taken */
-		once(payload->window) = window;
-		once(payload->used) = 0;
+	if (once(node->window) != window) { /* two CPUs may both: then a little more is taken */
+		once(node->window) = window;
+		once(node->used) = 0;
 	}
-	if (__sync_fetch_and_add(&payload->used, bytes) + bytes > payload->node_limit) {
-		__sync_fetch_and_add(&payload->lost[WEIR_NODE_RATE], 1);
+	if (__sync_fetch_and_add(&node->used, bytes) + bytes > node->node_limit) {
+		__sync_fetch_and_add(&node->lost[WEIR_NODE_RATE], 1);
 		return 0;
 	}
 	intake->used += bytes;
@@ -137,12 +137,12 @@ inlined int wanted(struct weir_intake *intake, const struct packet *p, __u8 way)
 inlined void take_in(struct __sk_buff *skb, struct weir_slot *slot, const struct packet *p, __u8 way)
 {
 	__u32 first = 0, index = slot->index, at = p->payload_at, born = slot->first_ns;
-	struct weir_payload *payload = map_lookup(WEIR_MAP(payload), &first);
+	struct weir_payload *node = map_lookup(WEIR_MAP(payload), &first);
 	struct weir_intake *intake = map_lookup(WEIR_MAP(intakes), &index);
 	struct weir_segment head = {};
 	int take, left;
 
-	if (!payload || !intake || !p->complete || p->fragment != WHOLE || (p->proto != PROTO_TCP && p->proto != PROTO_UDP))
+	if (!node || !intake || !p->complete || p->fragment != WHOLE || (p->proto != PROTO_TCP && p->proto != PROTO_UDP))
 		return;
 	if (intake->born != born) {
 		intake->born = born;
@@ -155,7 +155,7 @@ inlined void take_in(struct __sk_buff *skb, struct weir_slot *slot, const struct
 	if (left < 0)
 		return;
 	head.ns = exact_ns(skb);
-	if (!within_rate(payload, intake, head.ns, left + sizeof(head)))
+	if (!within_rate(node, intake, head.ns, left + sizeof(head)))
 		return;
 	intake->taken += left;
 	head.slot = index;
@@ -177,11 +177,11 @@ inlined void take_in(struct __sk_buff *skb, struct weir_slot *slot, const struct
 			head.tcp_flags &= ~(TCP_FIN | TCP_RST);
 		}
 		if (!write_segment(skb, &head, at, take)) {
-			__sync_fetch_and_add(&payload->lost[WEIR_RING_FULL], 1);
+			__sync_fetch_and_add(&node->lost[WEIR_RING_FULL], 1);
 			return;
 		}
-		__sync_fetch_and_add(&payload->segments, 1);
-		__sync_fetch_and_add(&payload->bytes, (__u64)take);
+		__sync_fetch_and_add(&node->segments, 1);
+		__sync_fetch_and_add(&node->bytes, (__u64)take);
 		if (left <= take)
 			return;
 		left -= take;

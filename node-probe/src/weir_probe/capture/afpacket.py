@@ -41,7 +41,8 @@ from weir_probe.capture.tables import create_memory, map_shared
 from weir_probe.capture.tc import in_netns
 from weir_probe.capture.tpacket import walk_block
 from weir_probe.streams.engine import FlowEngine
-from weir_probe.streams.layout import EXPORTED, IFACE, INTAKE, RING, SAMPLE, SLOT
+from weir_probe.streams.intake import Intake
+from weir_probe.streams.layout import EXPORTED, IFACE, INTAKE, PAYLOAD, RING, SAMPLE, SLOT
 from weir_probe.streams.measures import MEASURED
 from weir_probe.streams.samples import SAMPLES, Samples
 from weir_probe.streams.segments import Segments
@@ -49,8 +50,9 @@ from weir_probe.streams.table import FlowTable
 
 POLL_S: Final = 0.01
 SNAP_BYTES: Final = 256  # of each frame: the headers
-BLOCK_BYTES: Final = 1 << 15
-MAX_RING_BYTES: Final = 1 << 20
+WHOLE_BYTES: Final = 1 << 18  # where payload is asked for
+BLOCK_BYTES: Final = 1 << 17  # a GSO frame has to fit
+MAX_RING_BYTES: Final = 1 << 22
 MIN_RING_BYTES: Final = 2 * BLOCK_BYTES
 RING_SHARE: Final = 64  # a ring takes at most this part of the memory that is left
 
@@ -86,13 +88,13 @@ class _Ring:
         self.next = int(full[np.argmin(self.sequence[full])]) if len(full) else int(np.argmax(self.sequence))
 
     @classmethod
-    def open(cls, interface: Interface, size: int) -> "_Ring":
+    def open(cls, interface: Interface, size: int, snap: int) -> "_Ring":
         """In the calling thread's network namespace. Nothing is seen of other interfaces: bound before it is fed."""
         sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         try:
             sock.setblocking(False)
             sock.setsockopt(_SOL_PACKET, _PACKET_VERSION, _TPACKET_V3)
-            _cut_frames(sock)
+            _cut_frames(sock, snap)
             request = (BLOCK_BYTES, size // BLOCK_BYTES, _FRAME_BYTES, size // _FRAME_BYTES, _RETIRE_MS, 0, 0)
             sock.setsockopt(_SOL_PACKET, _PACKET_RX_RING, struct.pack("=7I", *request))
             _bind(sock, interface.ifindex)
@@ -103,12 +105,12 @@ class _Ring:
                 raise InterfaceGone(f"interface {interface.name} ({interface.ifindex}) is gone") from None
             raise CaptureError(f"cannot open a packet socket on {interface.name}: {error}") from None
 
-    def drain(self, engine: FlowEngine, row: int) -> None:
+    def drain(self, engine: FlowEngine, row: int, intake: Intake) -> None:
         """Walk what is full, one round of the ring at most."""
         for _ in range(len(self.status)):
             if not self.status[self.next] & _USER:
                 return
-            walk_block(self.memory, self.next * BLOCK_BYTES, engine, row)
+            walk_block(self.memory, self.next * BLOCK_BYTES, engine, row, intake)
             self.status[self.next] = _KERNEL
             self.next = (self.next + 1) % len(self.status)
 
@@ -130,13 +132,13 @@ def _bind(sock: socket.socket, ifindex: int) -> None:
         raise OSError(error, os.strerror(error))
 
 
-def _cut_frames(sock: socket.socket) -> None:
-    """A classic filter that takes the first SNAP_BYTES of every frame (linux/filter.h: ret #k)."""
-    code = ctypes.create_string_buffer(struct.pack("=HBBI", 0x06, 0, 0, SNAP_BYTES), 8)
+def _cut_frames(sock: socket.socket, snap: int) -> None:
+    """A classic filter that takes the first `snap` bytes of every frame (linux/filter.h: ret #k)."""
+    code = ctypes.create_string_buffer(struct.pack("=HBBI", 0x06, 0, 0, snap), 8)
     sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("@HP", 1, ctypes.addressof(code)))
 
 
-def _memory(slots: int) -> dict[str, tuple[np.dtype[Any], int]]:
+def _memory(slots: int, payload_bytes: int) -> dict[str, tuple[np.dtype[Any], int]]:
     """What a probe that takes over goes on with."""
     return {
         "slots": (SLOT, slots),
@@ -144,6 +146,10 @@ def _memory(slots: int) -> dict[str, tuple[np.dtype[Any], int]]:
         "measured": (MEASURED, slots),
         "samples": (SAMPLE, SAMPLES),
         "ring": (RING, 1),
+        "intakes": (INTAKE, slots),
+        "payload": (PAYLOAD, 1),
+        "ends": (np.dtype(np.uint64), 2),
+        "segments": (np.dtype(np.uint8), payload_bytes),
     }
 
 
@@ -157,15 +163,20 @@ class _Tap:
 class AfPacketCapture(Capture):
     """The table's clock is CLOCK_MONOTONIC in nanoseconds."""
 
-    def __init__(self, memory: Mapping[str, int], slots: int, seed: int, settings: Settings) -> None:
+    def __init__(
+        self, memory: Mapping[str, int], slots: int, payload_bytes: int, seed: int, settings: Settings
+    ) -> None:
         self.rung = "afpacket"
         self.refused = ()
         self._memory = dict(memory)
         self._seed = seed
         self._ring_bytes = settings.ring_bytes
-        shared = {name: map_shared(memory[name], *shape) for name, shape in _memory(slots).items()}
+        shared = {name: map_shared(memory[name], *shape) for name, shape in _memory(slots, payload_bytes).items()}
         self.slots, self.exported, self.measured = shared["slots"], shared["exported"], shared["measured"]
-        self.segments = Segments(intakes=np.zeros(slots, INTAKE))
+        ends, data = shared["ends"], shared["segments"]
+        self.segments = Segments(ends[:1], ends[1:], data, payload_bytes, shared["intakes"], shared["payload"])
+        self.segments.limit(settings.payload_flow_rate, settings.payload_node_rate)
+        self._intake = Intake(self.segments, data)
         self._samples = Samples(shared["samples"], shared["ring"])
         self._ifaces = np.zeros(MAX_INTERFACES, IFACE)
         self._engine = FlowEngine(FlowTable(self.slots, samples=self._samples, seed=seed), self._ifaces)
@@ -184,20 +195,20 @@ class AfPacketCapture(Capture):
         try:
             socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0).close()
             memory = {}
-            for name, shape in _memory(settings.slots).items():
+            for name, shape in _memory(settings.slots, settings.payload_bytes).items():
                 memory[name] = create_memory(name, *shape)
         except OSError as error:
             needs = ": needs CAP_NET_RAW" if isinstance(error, PermissionError) else ""
             raise CaptureError(f"packet socket: {error}{needs}") from None
-        capture = cls(memory, settings.slots, secrets.randbits(63), settings)
+        capture = cls(memory, settings.slots, settings.payload_bytes, secrets.randbits(63), settings)
         capture._thread.start()
         return capture
 
     @classmethod
     def adopt(cls, fds: Mapping[str, int], state: Mapping[str, Any], settings: Settings) -> "AfPacketCapture":
         """Take over the rings and the table of a probe that is gone. A block that it was walking is walked again."""
-        memory = {name: fds[f"memory:{name}"] for name in _memory(0)}
-        capture = cls(memory, state["slots"], state["seed"], settings)
+        memory = {name: fds[f"memory:{name}"] for name in _memory(0, 0)}
+        capture = cls(memory, state["slots"], state["payload_bytes"], state["seed"], settings)
         for held in state["taps"]:
             at = held["interface"]
             interface = Interface(**{**at, "netns": NetNs(**at["netns"])})
@@ -220,7 +231,7 @@ class AfPacketCapture(Capture):
             # The ring's stamps are of the wall clock, which may be set at any time.
             self._engine.clock_shift_ns = time.monotonic_ns() - time.time_ns()
             for tap in self._taps.values():
-                tap.ring.drain(self._engine, tap.row)
+                tap.ring.drain(self._engine, tap.row, self._intake)
 
     def _check(self) -> None:
         if self._failure is not None:
@@ -254,7 +265,7 @@ class AfPacketCapture(Capture):
             )
         with self._lock:
             row = self._row(iface)
-        ring = in_netns(iface.netns, lambda: _Ring.open(iface, size))
+        ring = in_netns(iface.netns, lambda: _Ring.open(iface, size, self._snap))
         with self._lock:
             self._taps[iface.key] = _Tap(iface, ring, row)
 
@@ -263,7 +274,7 @@ class AfPacketCapture(Capture):
             tap = self._taps.pop(iface.key, None)
             if tap is None:
                 return
-            tap.ring.drain(self._engine, tap.row)
+            tap.ring.drain(self._engine, tap.row, self._intake)
             self._dropped += tap.ring.dropped()
             tap.ring.sock.close()
 
@@ -294,7 +305,14 @@ class AfPacketCapture(Capture):
                 row["by_port"], row["by_peer"], row["generation"] = entry.by_port, entry.by_peer, generation
 
     def set_payload(self, mask: int) -> None:
-        pass
+        with self._lock:
+            self._intake.mask = mask
+            for tap in self._taps.values():
+                _cut_frames(tap.ring.sock, self._snap)
+
+    @property
+    def _snap(self) -> int:
+        return WHOLE_BYTES if self._intake.mask else SNAP_BYTES
 
     def hooks(self) -> list[Hook]:
         return [Hook(tap.interface, "both", "af_packet", 0) for tap in self._taps.values() if tap.ring.is_bound()]
@@ -351,7 +369,14 @@ class AfPacketCapture(Capture):
             {"interface": {**vars(tap.interface), "netns": vars(tap.interface.netns)}, "size": tap.ring.size}
             for tap in self._taps.values()
         ]
-        return json.dumps({"rung": self.rung, "slots": len(self.slots), "seed": self._seed, "taps": taps})
+        state = {
+            "rung": self.rung,
+            "slots": len(self.slots),
+            "payload_bytes": self.segments.size,
+            "seed": self._seed,
+            "taps": taps,
+        }
+        return json.dumps(state)
 
     def close(self) -> None:
         self.leave()
@@ -367,5 +392,5 @@ class AfPacketCapture(Capture):
             os.close(fd)
         self._memory.clear()
         self.slots, self.exported = np.zeros(0, SLOT), np.zeros(0, EXPORTED)
-        self.measured, self._samples = np.zeros(0, MEASURED), Samples()
+        self.measured, self._samples, self.segments = np.zeros(0, MEASURED), Samples(), Segments()
         self._engine = FlowEngine(FlowTable(np.zeros(8, SLOT)), np.zeros(1, IFACE))

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from weir_probe.streams.engine import FlowEngine
+from weir_probe.streams.intake import Intake
 from weir_probe.wire import linktypes
 from weir_probe.wire.cursor import Cursor
 
@@ -27,8 +28,11 @@ _NEXT, _SEC, _NSEC, _SNAPLEN, _LEN, _MAC, _HEADER = 0, 4, 8, 12, 16, 24, 48
 _PKTTYPE = _HEADER + 10
 
 
-def walk_block(ring: npt.NDArray[np.uint8], block_offset: int, engine: FlowEngine, iface_index: int) -> int:
-    """Let `engine` account every frame of the block at `block_offset`, all seen on row `iface_index` of its interfaces.
+def walk_block(
+    ring: npt.NDArray[np.uint8], block_offset: int, engine: FlowEngine, iface_index: int, intake: Intake | None = None
+) -> int:
+    """Let `engine` account every frame of the block at `block_offset`, all seen on row `iface_index` of its interfaces,
+    and `intake` have what they carry.
 
     Returns the frames walked; the caller gives the block back to the kernel. The GIL is released meanwhile.
     IndexError: there is no such row.
@@ -38,13 +42,18 @@ def walk_block(ring: npt.NDArray[np.uint8], block_offset: int, engine: FlowEngin
     cursor = Cursor()
     cursor.bind(ring.data)
     engine.bind(ring.data)
+    takes = intake is not None and intake.mask != 0
     with cython.nogil:
-        walked = _walk(cursor, block_offset, engine, iface_index)
+        walked = _walk(cursor, block_offset, engine, iface_index, intake, takes)
+    if intake is not None:
+        intake.publish()  # having the GIL again: all that was written is seen before
     engine.bind(b"")  # so that nothing keeps the ring mapped
     return walked
 
 
-def _walk(cursor: Cursor, block: int, engine: FlowEngine, iface: int) -> int:
+def _walk(  # noqa: PLR0917 -- C calls are positional
+    cursor: Cursor, block: int, engine: FlowEngine, iface: int, intake: Intake | None, takes: bool
+) -> int:
     count = cursor.u32le(block + _NUM_PKTS)
     at = block + cursor.u32le(block + _FIRST_PACKET)
     link = _RAW if engine.iface_raw_ip[iface] else _ETHERNET
@@ -58,6 +67,8 @@ def _walk(cursor: Cursor, block: int, engine: FlowEngine, iface: int) -> int:
         if cursor.cut:
             return walked
         engine.frame(frame, captured, length, ts_ns, iface, outgoing, link)
+        if takes:
+            intake.take(engine, ts_ns)  # type: ignore[union-attr]  # then there is one
         following = cursor.u32le(at + _NEXT)
         if not following:  # the last of the block
             return walked + 1

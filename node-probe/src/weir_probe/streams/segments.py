@@ -20,7 +20,7 @@ BUSY: Final = 1 << 31
 DISCARDED: Final = 1 << 30
 RECORD_HEAD: Final = 8
 #: In which rates are bounded.
-RATE_WINDOW_NS: Final = 1 << 27
+RATE_WINDOW_BITS: Final = 27  # of nanoseconds: 134 ms
 
 
 class Segments:
@@ -52,7 +52,7 @@ class Segments:
     def limit(self, flow_rate: int, node_rate: int) -> None:
         """Bytes a second that one flow may give, and all together."""
         for name, rate in (("flow_limit", flow_rate), ("node_limit", node_rate)):
-            self.payload[name] = min(rate * RATE_WINDOW_NS // 1_000_000_000, 0xFFFFFFFF)
+            self.payload[name] = min((rate << RATE_WINDOW_BITS) // 1_000_000_000, 0xFFFFFFFF)
 
     @property
     def waiting(self) -> int:

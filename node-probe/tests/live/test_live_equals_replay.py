@@ -1,0 +1,54 @@
+"""What live capture tells of calls equals what a replay of the same packets tells, on every rung."""
+
+from __future__ import annotations
+
+import random
+import socket
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from capture.wires import Wire, every_rung
+from live.stage import Tape, observed, redis, resp, without_clocks
+from weir_probe.capture.model import Capture
+
+pytestmark = pytest.mark.root
+CONNECTIONS, ROUNDS = 8, 60
+
+
+def talk(host: str, port: int, seed: int) -> int:
+    """Pipelines of many lengths with keys of this connection; returns how many calls were answered."""
+    chosen = random.Random(seed)
+    answered = 0
+    with socket.create_connection((host, port), timeout=60) as connection:
+        replies = connection.makefile("rb")
+        for turn in range(ROUNDS):
+            count = chosen.choice([1, 1, 2, 5, 40, 200])
+            words = []
+            for place in range(count):
+                key = b"k%d:%d:%d" % (seed, turn, place)
+                words.append(
+                    chosen.choice(
+                        [(b"SET", key, b"v" * chosen.randrange(80)), (b"GET", key), (b"LPUSH", b"l", key), (b"NO", key)]
+                    )
+                )
+            connection.sendall(b"".join(resp(*word) for word in words))
+            for _ in range(count):
+                line = replies.readline()
+                if line.startswith(b"$") and line != b"$-1\r\n":
+                    replies.readline()
+                answered += 1
+    return answered
+
+
+@every_rung
+def test_pipelined_and_concurrent(capture: Capture, wire: Wire) -> None:
+    wire.up()
+    with redis(wire) as port, Tape(wire) as tape, observed(capture, wire) as live:
+        with ThreadPoolExecutor(CONNECTIONS) as pool:
+            answered = sum(pool.map(lambda seed: talk(wire.pod4, port, seed), range(CONNECTIONS)))
+        told = live.settled()
+        assert not any(live.calls.lost().values()), live.calls.lost()
+        assert len(told) == answered >= 10_000
+        assert without_clocks(told) == without_clocks(tape.calls())
+        assert {call["status"] for call in told} == {"ok", "client_error"}
