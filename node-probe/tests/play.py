@@ -20,6 +20,7 @@ from frames import ethernet, ip, udp
 from weir_probe.export.calls import lines
 from weir_probe.protocols.parser import Spec
 from weir_probe.streams.call_engine import CallEngine, done
+from weir_probe.streams.calls import LOSSES
 from weir_probe.streams.engine import FlowEngine
 from weir_probe.streams.table import FlowTable
 
@@ -159,6 +160,20 @@ class play:  # noqa: N801 -- reads as a verb
             self._drain()
             call = next(self.found, None)
         return call
+
+    def played(self) -> dict[str, Any]:
+        """The one call that there is."""
+        [call] = self.all()
+        return call
+
+    def all(self) -> list[dict[str, Any]]:
+        """The calls that are left, up to the end of the connection."""
+        self._deliver()
+        return list(iter(self.next, None))
+
+    def lost(self, reason: str) -> int:
+        """How many were counted as lost for a reason of streams.calls.LOSSES."""
+        return int(self.calls.book.losses[LOSSES.index(reason)])
 
     def _drain(self) -> None:
         book = self.calls.book

@@ -32,9 +32,11 @@ TEXT: Final = 1024
 
 #: `Message.part`: what a frame is to a call. A frame that says nothing of calls is NOTHING: it is consumed.
 NOTHING: Final = 0
-#: Opens a call; REQUEST_MORE are its further frames.
+#: Opens a call; REQUEST_MORE are its further frames, of either side, before there is a response.
 REQUEST: Final = 1
 REQUEST_MORE: Final = 2
+#: As REQUEST; where a call with its id and hint waits, it is that one's: a client's retry, not another call.
+REQUEST_AGAIN: Final = 6
 #: The first frame of a response, which gives the call its latency; RESPONSE_MORE are the further ones.
 RESPONSE: Final = 3
 RESPONSE_MORE: Final = 4
@@ -71,7 +73,8 @@ class Message:
         self.variant = 0
         self.has_code = False
         self.code = 0
-        #: For the parser of the response: what it needs to know of the request.
+        #: For the parser of the response: what it needs to know of the request. Of a response: which of the calls
+        #: with its id is meant.
         self.hint = 0
         #: Of the format that the trace columns were read from (protocols/trace.py).
         self.trace_rank = 0

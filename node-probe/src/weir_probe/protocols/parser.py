@@ -41,6 +41,10 @@ class Parser:
         self.final = False
         #: Set in `parse`: what follows this frame, both ways, is another protocol (HTTP 101, an SSLRequest).
         self.switches = False
+        #: Each frame is a datagram, and ends with it.
+        self.datagrams = False
+        #: Set by `parse`: no further call will come on this connection, nothing more of it is to be read.
+        self.done = False
         #: Whether literals and secrets are left out of what `parse` writes.
         self.redacts = True
 
@@ -87,6 +91,8 @@ class Spec:
     udp_ports: tuple[int, ...] = ()
     on_tcp: bool = True
     on_udp: bool = False
+    #: Where its form is another protocol's: it is not looked for there.
+    udp_ports_of_others: tuple[int, ...] = ()
     #: Responses name their request by Message.id; else they come in the order of the requests.
     pairs_by_id: bool = False
     #: Of a frame, what is kept to be parsed where that takes more than one segment.

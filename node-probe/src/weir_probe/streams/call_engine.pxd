@@ -27,6 +27,7 @@ cdef class CallEngine:
     cdef readonly unsigned long long unread
     cdef readonly dict known
     cdef dict orders
+    cdef object taken
     cdef object on_done
     cdef readonly int most_done
     cdef unsigned long long swept_ns

@@ -57,7 +57,9 @@ class CallEngine:
         self.room = min(conversations, _PLACE)
         self.unread = 0  # connections that found no room
         self.known: dict[Endpoint, int] = {}  # the protocol that an endpoint spoke last
-        self.orders: dict[tuple[int, int], tuple[int, ...]] = {}
+        #: UDP ports where some protocol is not looked for.
+        self.taken = frozenset(port for spec in self.protocols for port in spec.udp_ports_of_others)
+        self.orders: dict[tuple[int, int, bool, int], tuple[int, ...]] = {}
         self.on_done = on_done
         self.most_done = calls // 2
         self.swept_ns = 0
@@ -184,17 +186,18 @@ class CallEngine:
         server = 1 - reader.opener
         spoken = self.known.get(reader.endpoint(server), -1)
         ports = {int(port) for port in reader.port}
+        on_tcp = reader.proto == _TCP
         hinted = -1
         for index, spec in enumerate(self.protocols):
-            if ports & set(spec.tcp_ports if reader.proto == _TCP else spec.udp_ports):
+            if ports & set(spec.tcp_ports if on_tcp else spec.udp_ports):
                 hinted = index
                 break
-        key = (spoken, hinted if reader.proto == _TCP else -2 - hinted)
+        key = (spoken, hinted, on_tcp, min(ports & self.taken, default=0))
         if key not in self.orders:
             able = [
                 index
                 for index, spec in enumerate(self.protocols)
-                if (spec.on_tcp if reader.proto == _TCP else spec.on_udp)
+                if (spec.on_tcp if on_tcp else spec.on_udp and not ports & set(spec.udp_ports_of_others))
             ]
             first = [index for index in (spoken, hinted) if index in able]
             self.orders[key] = tuple(dict.fromkeys(first + able))

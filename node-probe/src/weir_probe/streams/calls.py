@@ -19,6 +19,7 @@ from weir_probe.protocols.message import (
     OK,
     ONE_WAY,
     REQUEST,
+    REQUEST_AGAIN,
     REQUEST_MORE,
     RESPONSE,
     TEXT,
@@ -87,6 +88,7 @@ _NONE = -1
 _BOOK_FULL, _TOO_MANY, _NO_REQUEST, _OUT_OF_STEP = range(4)
 _COLUMNS, _TEXT = len(COLUMNS), TEXT
 _NOTHING, _REQUEST, _REQUEST_MORE, _RESPONSE, _ONE_WAY = NOTHING, REQUEST, REQUEST_MORE, RESPONSE, ONE_WAY
+_REQUEST_AGAIN = REQUEST_AGAIN
 _UNKNOWN, _OK, _TIMEOUT = UNKNOWN, OK, TIMEOUT
 _MAX_IN_FLIGHT = MAX_IN_FLIGHT
 
@@ -204,7 +206,7 @@ class CallBook:
     def hints(self, conversation: int, ident: int) -> int:
         """The call in flight with this id; for those that pair in order, the one that the next response belongs to."""
         if self.by_id[conversation]:
-            return self._find(conversation, ident)
+            return self._find(conversation, ident, 0)
         return self.oldest[conversation]
 
     def take(self, conversation: int, message: Message, protocol: int, way: int, ts_ns: int, size: int) -> None:
@@ -213,10 +215,18 @@ class CallBook:
             self._open(conversation, message, protocol, way, ts_ns, size)
         elif message.part != _NOTHING:
             row = self._row_of(conversation, message)
-            if row < 0:
+            if message.part == _REQUEST_AGAIN:
+                if row >= 0 and self.state[row] == _WAITS:
+                    self.request_bytes[row] += size
+                else:
+                    self._open(conversation, message, protocol, way, ts_ns, size)
+            elif row < 0:
                 self.lost[_OUT_OF_STEP if self.out_of_step[conversation] else _NO_REQUEST] += message.part == _RESPONSE
             elif message.part == _REQUEST_MORE:
-                self.request_bytes[row] += size
+                if way:
+                    self.response_bytes[row] += size
+                else:
+                    self.request_bytes[row] += size
                 self._write(row, message)
             else:
                 self.protocol[row] = protocol  # which may not be the request's, after a switch
@@ -293,7 +303,7 @@ class CallBook:
     def _row_of(self, conversation: int, message: Message) -> int:
         """The call that a further frame belongs to."""
         if self.by_id[conversation]:
-            return self._find(conversation, message.id)
+            return self._find(conversation, message.id, message.hint)
         if message.part == _REQUEST_MORE:
             return self.newest[conversation]
         row = self.oldest[conversation]
@@ -303,9 +313,10 @@ class CallBook:
             row = newer
         return row
 
-    def _find(self, conversation: int, ident: int) -> int:
+    def _find(self, conversation: int, ident: int, hint: int) -> int:
+        """The oldest call with this id; of those with a hint, with that one, where it is known."""
         row = self.oldest[conversation]
-        while row >= 0 and self.id[row] != ident:
+        while row >= 0 and (self.id[row] != ident or (hint and self.hint[row] and self.hint[row] != hint)):
             row = self.newer[row]
         return row
 

@@ -10,7 +10,7 @@ cdef Py_ssize_t _NEED_MORE, _INVALID, _DETECT_LIMIT
 cdef int _FROM_CLIENT, _FROM_SERVER, _MAX_TRIES, _MAX_ERRORS, _MAX_SWITCHES
 cdef unsigned int _MASK, _BEHIND
 cdef unsigned long long _QUIET_NS
-cdef int _REQUEST
+cdef int _REQUEST, _UDP
 
 
 @cython.final
@@ -54,6 +54,7 @@ cdef class Conversation:
     cpdef void datagram(
         self, int way, Cursor cursor, Py_ssize_t at, Py_ssize_t captured, Py_ssize_t length, unsigned long long ts_ns
     ) except *
+    cdef void _leave(self) noexcept
     cdef void _listen(self, int way, unsigned long long ts_ns) noexcept
     cpdef void finish(self) except *
     @cython.locals(ahead=cython.uint, seen=cython.uint, seq=cython.uint)

@@ -15,6 +15,7 @@ from weir_probe.protocols.message import REQUEST, Message
 from weir_probe.protocols.parser import FROM_CLIENT, FROM_SERVER, INVALID, NEED_MORE, Parser, Spec
 from weir_probe.streams.calls import CallBook
 from weir_probe.streams.half import Half
+from weir_probe.wire import protocols as ip
 from weir_probe.wire.cursor import Cursor
 
 #: Bytes of a direction that detection may ask for.
@@ -33,6 +34,7 @@ _FROM_CLIENT, _FROM_SERVER = FROM_CLIENT, FROM_SERVER
 _DETECT_LIMIT, _MAX_TRIES, _MAX_ERRORS, _QUIET_NS = DETECT_LIMIT, MAX_TRIES, MAX_ERRORS, QUIET_NS
 _MAX_SWITCHES = MAX_SWITCHES
 _REQUEST = REQUEST
+_UDP = ip.UDP
 _NO_PARSER: Final = Parser()
 _MASK, _BEHIND = 0xFFFFFFFF, 1 << 31
 
@@ -175,6 +177,10 @@ class Conversation:
                 self._release(way, half, (half.next_seq + _BEHIND - 1) & _MASK)
             if half.used:
                 self._cut(way, half)
+        self._leave()
+
+    def _leave(self) -> None:
+        """Nothing more of the connection is read."""
         if self.row >= 0:
             self.book.end(self.row)
             self.row = -1
@@ -323,6 +329,9 @@ class Conversation:
                     self.errors = 0
                     if parser.switches:
                         self._switch()
+                    if parser.done:
+                        self._leave()
+                        return end
                 else:
                     size = _INVALID
             if size < 0:
@@ -391,10 +400,7 @@ class Conversation:
         """No protocol was found, so often: in the end the connection is left alone."""
         self.tries += count
         if self.tries >= _MAX_TRIES:
-            self.mute = True
-            if self.row >= 0:
-                self.book.end(self.row)
-                self.row = -1
+            self._leave()
 
     def _detect(self, way: int, cursor: Cursor, at: int, end: int) -> bool:
         """Ask each protocol for the first bytes of a direction."""
@@ -425,6 +431,7 @@ class Conversation:
             return False
         self.parser = spec.parser()
         self.parser.redacts = self.owner.redacts
+        self.parser.datagrams = self.proto == _UDP
         self.protocol = index
         self.by_id = spec.pairs_by_id
         self.needs_all = spec.every_segment
