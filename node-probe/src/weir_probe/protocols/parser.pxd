@@ -7,7 +7,7 @@ from weir_probe.wire.cursor cimport Cursor
 cdef class Parser:
     cdef public Py_ssize_t enough
     cdef public unsigned long long hint
-    cdef public bint hinted, final, switches, done, datagrams, redacts
+    cdef public bint hinted, final, switches, unfinished, done, datagrams, redacts
 
     cpdef Py_ssize_t frame(self, Cursor cursor, Py_ssize_t at, Py_ssize_t end, int way) except? -2
     cpdef bint parse(self, Cursor cursor, Py_ssize_t at, Py_ssize_t end, int way, Message message) except? -1

@@ -1,5 +1,4 @@
 # cython: annotation_typing=False
-# ruff: noqa: ARG002 -- what most protocols need not do
 """The verbs of a protocol. A Parser holds what one connection's protocol remembers between frames; directions are 0
 from the client, 1 from the server.
 
@@ -41,6 +40,9 @@ class Parser:
         self.final = False
         #: Set in `parse`: what follows this frame, both ways, is another protocol (HTTP 101, an SSLRequest).
         self.switches = False
+        #: Set in `parse`: the client's message goes on with the bytes to come. Where those are lost, no message is lost
+        #: with them, as long as the client never had two under way.
+        self.unfinished = False
         #: Each frame is a datagram, and ends with it.
         self.datagrams = False
         #: Set by `parse`: no further call will come on this connection, nothing more of it is to be read.

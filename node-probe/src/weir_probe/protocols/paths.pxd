@@ -3,8 +3,14 @@ cimport cython
 from weir_probe.protocols.message cimport Message
 from weir_probe.wire.cursor cimport Cursor
 
-cdef int _ENDPOINT, _MIN_HEX, _MIN_UUID, _MIN_TOKEN, _MIN_CHANGES, _MAX_SUFFIX, _OTHER, _LETTER, _DIGIT
-cdef Py_ssize_t _MAX_ENDPOINT
+cdef int _ENDPOINT, _RESOURCE, _MIN_HEX, _MIN_UUID, _MIN_TOKEN, _MIN_CHANGES, _MAX_SUFFIX, _OTHER, _LETTER, _DIGIT
+cdef Py_ssize_t _MAX_ENDPOINT, _MAX_RESOURCE
+cdef tuple _SECRETS
+
+@cython.locals(end=cython.Py_ssize_t, place=cython.Py_ssize_t, stop=cython.Py_ssize_t, equals=cython.Py_ssize_t)
+cpdef void put_resource(Cursor cursor, Py_ssize_t at, Py_ssize_t count, bint redacts, Message message) noexcept
+@cython.locals(name=bytes)
+cdef bint _is_secret(Cursor cursor, Py_ssize_t at, Py_ssize_t count) noexcept
 
 @cython.locals(
     end=cython.Py_ssize_t, byte=cython.uint, stop=cython.Py_ssize_t, written=cython.Py_ssize_t, suffix=cython.Py_ssize_t

@@ -1,5 +1,6 @@
 # cython: annotation_typing=False
-"""What is called, without what differs from call to call: `/users/42/orders?page=2` is `/users/{id}/orders`.
+"""Request targets. The resource is path and query, without secrets; the endpoint is what is called, without what
+differs from call to call: `/users/42/orders?page=2` is `/users/{id}/orders`.
 
 A segment of a path stands for an id when it is a number (also a date, an IPv4 address), hexadecimal digits (8 or more,
 a UUID), has an `@` within, or is long and goes back and forth between letters and digits, as random tokens do. A file's
@@ -10,14 +11,78 @@ from __future__ import annotations
 
 from typing import Final
 
-from weir_probe.protocols.message import ENDPOINT, Message
+from weir_probe.protocols.message import ENDPOINT, RESOURCE, Message
 from weir_probe.wire.cursor import Cursor
 
 #: Of an endpoint as text.
 MAX_ENDPOINT: Final = 256
-_ENDPOINT, _MAX_ENDPOINT = ENDPOINT, MAX_ENDPOINT
+#: Of path and query as text.
+MAX_RESOURCE: Final = 512
+#: Query parameters that are secrets in most interfaces, and those that sign a URL (OpenTelemetry, `url.full`).
+SECRETS: Final = (
+    b"token",
+    b"access_token",
+    b"refresh_token",
+    b"id_token",
+    b"auth",
+    b"authorization",
+    b"api_key",
+    b"apikey",
+    b"api-key",
+    b"password",
+    b"passwd",
+    b"pwd",
+    b"secret",
+    b"client_secret",
+    b"session",
+    b"sessionid",
+    b"signature",
+    b"sig",
+    b"x-amz-signature",
+    b"x-amz-credential",
+    b"x-amz-security-token",
+    b"x-goog-signature",
+    b"awsaccesskeyid",
+)
+_ENDPOINT, _RESOURCE, _MAX_ENDPOINT, _MAX_RESOURCE, _SECRETS = ENDPOINT, RESOURCE, MAX_ENDPOINT, MAX_RESOURCE, SECRETS
 _MIN_HEX, _MIN_UUID, _MIN_TOKEN, _MIN_CHANGES, _MAX_SUFFIX = 8, 32, 16, 3, 5
 _OTHER, _LETTER, _DIGIT = 0, 1, 2
+
+
+def put_resource(cursor: Cursor, at: int, count: int, redacts: bool, message: Message) -> None:
+    """Write the resource of a request target, with `?` for the values of secret query parameters if it `redacts`."""
+    message.begin(_RESOURCE)
+    if count > _MAX_RESOURCE:
+        message.cut = True
+        count = _MAX_RESOURCE
+    end = at + count
+    place = cursor.find(0x3F, at, end) if redacts else -1
+    if place < 0:
+        message.add_from(cursor, at, count)
+        return
+    message.add_from(cursor, at, place + 1 - at)
+    at = place + 1
+    while at < end:
+        stop = at
+        equals = -1
+        while stop < end and cursor.u8(stop) != 0x26 and cursor.u8(stop) != 0x3B:
+            if equals < 0 and cursor.u8(stop) == 0x3D:
+                equals = stop
+            stop += 1
+        if equals >= 0 and _is_secret(cursor, at, equals - at):
+            message.add_from(cursor, at, equals + 1 - at)
+            message.add(0x3F)
+            at = stop
+        stop = min(stop + 1, end)  # with what separates it from the next
+        message.add_from(cursor, at, stop - at)
+        at = stop
+
+
+def _is_secret(cursor: Cursor, at: int, count: int) -> bool:
+    for name in _SECRETS:
+        if cursor.is_name(at, count, name):
+            return True
+    return False
 
 
 def put_endpoint(cursor: Cursor, at: int, count: int, message: Message) -> None:

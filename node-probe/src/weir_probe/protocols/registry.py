@@ -1,9 +1,14 @@
-"""The protocols that there are, one line each, in the order in which they are asked: the strictest first."""
+"""The protocols that there are: the name of a folder each, in the order in which they are asked, the strictest first."""
 
+from importlib import import_module
 from typing import Final
 
-from weir_probe.protocols import dns, redis
 from weir_probe.protocols.parser import Spec
 
-PROTOCOLS: Final[tuple[Spec, ...]] = (redis.SPEC, dns.SPEC)
-BY_NAME: Final = {spec.name: index for index, spec in enumerate(PROTOCOLS)}
+NAMES: Final = (
+    "http1",
+    "redis",
+    "dns",
+)
+PROTOCOLS: Final[tuple[Spec, ...]] = tuple(import_module(f"weir_probe.protocols.{name}").SPEC for name in NAMES)
+BY_NAME: Final = {name: index for index, name in enumerate(NAMES)}

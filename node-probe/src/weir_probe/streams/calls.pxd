@@ -32,6 +32,7 @@ cdef class CallBook:
     cpdef void abandon(self, int conversation) noexcept
     cpdef void step_out(self, int conversation) noexcept
     cpdef void step_in(self, int conversation, bint takes_turns, bint quiet) noexcept
+    cpdef bint is_alone(self, int conversation) noexcept
     cpdef int hints(self, int conversation, unsigned long long ident) noexcept
     @cython.locals(row=cython.int)
     cpdef void take(

@@ -201,6 +201,10 @@ class CallBook:
         if self.out_of_step[conversation] and (quiet or (takes_turns and not self.pipelines[conversation])):
             self.out_of_step[conversation] = False
 
+    def is_alone(self, conversation: int) -> bool:
+        """One call is in flight, and there never were two."""
+        return self.in_flight[conversation] == 1 and not self.pipelines[conversation]
+
     # ---- calls
 
     def hints(self, conversation: int, ident: int) -> int:

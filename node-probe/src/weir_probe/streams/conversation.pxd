@@ -79,6 +79,7 @@ cdef class Conversation:
     cdef void _missing(self, int way, Half half, Py_ssize_t count) except *
     @cython.locals(rest=cython.Py_ssize_t)
     cdef void _cut(self, int way, Half half) except *
+    @cython.locals(side=cython.int)
     cdef void _lose(self, int way, Half half, Py_ssize_t count) except *
     @cython.locals(
         parser=Parser,

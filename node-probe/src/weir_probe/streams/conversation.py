@@ -277,8 +277,10 @@ class Conversation:
         self.missing += count
         half.astray = True
         if self.protocol >= 0:
-            self.parser.lost(way ^ self.turned)
-            self.book.step_out(self.row)
+            side = way ^ self.turned
+            if side == 1 or not self.parser.unfinished or not self.book.is_alone(self.row):
+                self.book.step_out(self.row)
+            self.parser.lost(side)
 
     # ---- frames
 

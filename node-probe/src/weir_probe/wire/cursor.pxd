@@ -9,6 +9,7 @@ cdef class Cursor:
 
     cpdef void limit(self, Py_ssize_t end) noexcept nogil
     cpdef bint has(self, Py_ssize_t at, Py_ssize_t count) noexcept nogil
+    cpdef Py_ssize_t find(self, unsigned int byte, Py_ssize_t at, Py_ssize_t end) noexcept nogil
     @cython.locals(letter=cython.uchar, byte=cython.uint)
     cpdef bint is_name(self, Py_ssize_t at, Py_ssize_t count, bytes name) noexcept
     cpdef unsigned int u8(self, Py_ssize_t at) noexcept nogil

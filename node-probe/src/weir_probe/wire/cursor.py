@@ -37,6 +37,15 @@ class Cursor:
         """Whether `count` bytes can be read at `at`."""
         return 0 <= at <= self.end - count
 
+    def find(self, byte: int, at: int, end: int) -> int:
+        """Where the byte stands first at or after `at`, before `end`; -1: nowhere there."""
+        end = min(end, self.end)
+        while at < end:
+            if at >= 0 and self.buffer[at] == byte:
+                return at
+            at += 1
+        return -1
+
     def is_name(self, at: int, count: int, name: bytes) -> bool:
         """Whether these `count` bytes are `name`, in any case of ASCII letters; `name` itself is in lower case."""
         if count != len(name) or not self.has(at, count):
