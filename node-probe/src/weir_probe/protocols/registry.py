@@ -1,4 +1,4 @@
-"""The protocols that there are: the name of a folder each, in the order in which they are asked, the strictest first."""
+"""The protocols that there are: a folder's name each, in the order in which they are asked, the strictest first."""
 
 from importlib import import_module
 from typing import Final
