@@ -4,8 +4,8 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 NODES  ?= 2
 ROUNDS ?= 5
+JOBS   ?= 3
 PARTS  := api operator node-probe cli
-BUILT_AGAIN := tests/test_images.py::test_built_again_it_is_the_same
 export PYTHON VENV
 
 .DEFAULT_GOAL := help
@@ -20,21 +20,20 @@ setup: ## apt packages, venv, compiled parts
 demo: setup ## a small shop of network namespaces, observed live
 	@$(BIN)/weir demo
 
-test: setup lint ## every test but those that take many minutes (e2e), with real eBPF, real servers and a real kube-apiserver
-	-PYTHONPATH=tests $(BIN)/python -m kube.binaries
-	-PYTHONPATH=tests $(BIN)/python -m helm
-	$(BIN)/pytest --ignore=tests/e2e/cluster --deselect=$(BUILT_AGAIN)
+test: setup lint ## every test, JOBS at a time, with real eBPF, real servers, a real kube-apiserver and a real cluster
+	-PYTHONPATH=tests:. $(BIN)/python -m kube.binaries
+	$(BIN)/pytest --numprocesses=$(JOBS) --no-loadscope-reorder
 
 cluster-up: setup ## a real Kubernetes cluster on this machine, of NODES nodes; prints how to reach it
-	@PYTHONPATH=tests $(BIN)/python -m kube.binaries >/dev/null
+	@PYTHONPATH=tests:. $(BIN)/python -m kube.binaries >/dev/null
 	@PYTHONPATH=tests:. $(BIN)/python -m kube.cluster up --nodes $(NODES)
 
 cluster-down: setup ## end the cluster of cluster-up
 	@PYTHONPATH=tests:. $(BIN)/python -m kube.cluster down
 
 e2e: setup ## Weir on a real cluster: made for it, or the one of KUBECONFIG; ROUNDS of random faults
-	@PYTHONPATH=tests $(BIN)/python -m kube.binaries >/dev/null
-	WEIR_E2E_ROUNDS=$(ROUNDS) $(BIN)/pytest tests/e2e $(BUILT_AGAIN)
+	@PYTHONPATH=tests:. $(BIN)/python -m kube.binaries >/dev/null
+	WEIR_E2E_ROUNDS=$(ROUNDS) $(BIN)/pytest tests/e2e
 
 lint: setup ## ruff, mypy, import contracts
 	$(BIN)/ruff check .
@@ -51,13 +50,13 @@ crds: setup ## write crds/ and the generated docs from api/
 	$(BIN)/python -m weir_api.docs docs/reference
 
 chart: setup ## write charts/weir and what `weir install` carries, from config/ (by kubectl)
-	PYTHONPATH=tests:scripts $(BIN)/python -m manifests
+	PYTHONPATH=tests:scripts:. $(BIN)/python -m manifests
 
 bench: setup ## print figures; not a test
 	$(BIN)/python bench/flows.py
 
 bench-scale: setup ## what NODES=1000 nodes cost the operator and the API server; minutes
-	PYTHONPATH=tests:bench $(BIN)/python -m scale --nodes $(or $(NODES),1000)
+	PYTHONPATH=tests:bench:. $(BIN)/python -m scale --nodes $(or $(NODES),1000)
 
 lock: setup ## lock the newest versions, with hashes
 	cd requirements && for part in dev runtime uv; do ../$(BIN)/uv pip compile -q --upgrade --generate-hashes --python-version 3.11 --no-header $$part.in -o $$part.txt; done

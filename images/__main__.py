@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from images import archive, dockerfile, engine, sbom
+from images import archive, cache, dockerfile, engine, sbom
 from images.build import BuildError
 from images.rootfs import RootfsError
 
@@ -21,12 +21,12 @@ ARCHITECTURES: Final = ("amd64", "arm64")
 
 def main() -> int:
     options = arguments()
-    options.output.mkdir(parents=True, exist_ok=True)
     builder = options.engine or engine.find()
     given = {"TARGETARCH": options.arch, "BCC": str(int(options.bcc))}
     try:
-        for target in options.target or PARTS:
-            make(target, builder, given, options.output, fresh=options.fresh)
+        with cache.locked(options.output) as output:
+            for target in options.target or PARTS:
+                make(target, builder, given, output, fresh=options.fresh)
     except (BuildError, RootfsError, dockerfile.DockerfileError) as error:
         print(error, file=sys.stderr)
         return 1

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from images import host, rootfs
+from images import cache, host, rootfs
 from images.archive import Config
 from images.dockerfile import SCRATCH, Dockerfile, Instruction, Stage, absolute, configured, context, expand
 
@@ -67,18 +67,18 @@ class Builder:
         self._dockerfile = dockerfile
         self._arguments = arguments
         self._fresh = fresh
-        self._layers = rootfs.cache() / "layers"
+        self._layers = cache.folder("layers")
         self._built: dict[str, Image] = {}
 
     def build(self, target: str) -> Image:
         """Build a stage and those that it is made of. Raises BuildError, RootfsError."""
-        self._layers.mkdir(parents=True, exist_ok=True)
-        for layer in self._layers.iterdir():
-            if layer.stat().st_mtime < time.time() - KEPT_S:
-                shutil.rmtree(layer)
-        for stage in self._dockerfile.needed(target):
-            if stage.name not in self._built:
-                self._built[stage.name] = self._stage(stage)
+        with cache.locked(self._layers):
+            for layer in self._layers.iterdir():
+                if layer.is_dir() and layer.stat().st_mtime < time.time() - KEPT_S:
+                    shutil.rmtree(layer)
+            for stage in self._dockerfile.needed(target):
+                if stage.name not in self._built:
+                    self._built[stage.name] = self._stage(stage)
         return self._built[target]
 
     def _stage(self, stage: Stage) -> Image:
@@ -173,11 +173,7 @@ class Builder:
                 new = Path(work) / "layer"
                 new.mkdir(mode=0o755)
                 make(new)
-                try:
-                    new.rename(layer)
-                except OSError:
-                    if not layer.exists():  # else somebody made the same at the same time
-                        raise
+                new.rename(layer)
         os.utime(layer)
         return replace(image, layers=(*image.layers, layer), key=key)
 

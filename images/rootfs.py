@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from images import host
+from images import cache, host
 
 SUITE: Final = "bookworm"
 # As Debian's own slim images: no documents but the licences.
@@ -31,11 +31,6 @@ class RootfsError(Exception):
     """A root could not be made; the message has the end of what mmdebstrap said."""
 
 
-def cache() -> Path:
-    """Where roots and stages are kept; every part of it can be deleted at any time."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "weir"
-
-
 def debian(packages: Sequence[str] = (), suite: str = SUITE, fresh: bool = False) -> Path:
     """The root of a Debian system: its essential packages, apt, and `packages` with what they depend on.
 
@@ -46,11 +41,13 @@ def debian(packages: Sequence[str] = (), suite: str = SUITE, fresh: bool = False
     """
     mirrors = host.apt_sources(suite)
     recipe = json.dumps([suite, sorted(packages), mirrors, PATHS, MACHINE])
-    folder = cache() / "rootfs" / f"{suite}-{hashlib.sha256(recipe.encode()).hexdigest()[:16]}"
-    if folder.exists() and not fresh:
-        return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-") as work:
+    with (
+        cache.locked(cache.folder("rootfs")) as roots,
+        tempfile.TemporaryDirectory(dir=roots, prefix=".new-") as work,
+    ):
+        folder = roots / f"{suite}-{hashlib.sha256(recipe.encode()).hexdigest()[:16]}"
+        if folder.exists() and not fresh:
+            return folder
         new = Path(work) / "root"
         conf = Path(work) / "apt.conf"
         conf.write_text(host.apt_acquire())

@@ -52,6 +52,10 @@ class BuildPy(build_py):
 
 
 class BuildExt(build_ext):
+    def finalize_options(self) -> None:
+        super().finalize_options()
+        self.parallel = self.parallel or os.cpu_count()
+
     def run(self) -> None:
         build_bpf()
         super().run()
@@ -64,6 +68,7 @@ setup(
     ext_modules=cythonize(
         compiled_modules(),
         build_dir="build/cython",
+        nthreads=os.cpu_count() or 1,
         compiler_directives={
             "language_level": "3",
             "boundscheck": False,

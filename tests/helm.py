@@ -1,11 +1,12 @@
-"""Helm, built once from the Go module proxy: Debian has none. `python -m helm` does it before the tests."""
+"""Helm, built once from the Go module proxy: Debian has none."""
 
 import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
+
+from images import cache
 
 VERSION = "v3.19.5"
 MIN_GO = (1, 21)  # the first that fetches the toolchain a module asks for by itself
@@ -20,10 +21,10 @@ def find() -> Path:
     on_path = shutil.which("helm")
     if on_path:
         return Path(on_path)
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    helm = Path(home) / "weir" / "helm" / VERSION / "helm"
-    if not helm.exists():
-        _build(helm)
+    with cache.locked(cache.folder("helm", VERSION)) as folder:
+        helm = folder / "helm"
+        if not helm.exists():
+            _build(helm)
     return helm
 
 
@@ -33,7 +34,6 @@ def _build(helm: Path) -> None:
     found = re.match(r"go(\d+)\.(\d+)", told)
     if found is None or (int(found[1]), int(found[2])) < MIN_GO:
         raise HelmMissingError("helm is not on PATH, and there is no Go 1.21 or newer to build it with")
-    helm.parent.mkdir(parents=True, exist_ok=True)
     command = [str(go), "install", "-trimpath", "-ldflags=-s -w", f"helm.sh/helm/v3/cmd/helm@{VERSION}"]
     clean = {key: value for key, value in os.environ.items() if key != "GOFLAGS"}
     built = subprocess.run(
@@ -45,10 +45,3 @@ def _build(helm: Path) -> None:
     )
     if built.returncode != 0:
         raise HelmMissingError(f"building helm {VERSION} failed: {built.stderr.strip()[-500:]}")
-
-
-if __name__ == "__main__":
-    try:
-        print(find())
-    except HelmMissingError as missing:
-        sys.exit(f"no Helm, its tests will skip: {missing}")

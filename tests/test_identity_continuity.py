@@ -1,5 +1,7 @@
 """A client keeps what it knows over another replica and a restart, and is told what it missed."""
 
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -60,3 +62,38 @@ def test_another_replica_tells_what_was_missed_and_no_more(
         again.until(lambda: again.peers.get("all") == {ADDRESSES[0], ADDRESSES[1]})
         again.until_named(changed | {ADDRESSES[2]: "nobody", ADDRESSES[3]: "nobody"})
         assert not [who for news in again.messages for who in news.identities]
+
+
+def test_what_happened_while_the_operator_could_not_see(
+    control_plane: ControlPlane, operator: OperatorProcess, shop: Shop, tmp_path: Path
+) -> None:
+    """Its watch is answered 410 Gone, so it lists anew; its clients, also one that resumes, are told what changed."""
+    install(control_plane)
+    ca, token = trust(control_plane, tmp_path), mint(control_plane)
+    names = {address: f"Pod/{shop.namespace}/pod-{number}" for number, address in enumerate(ADDRESSES[:3])}
+    with FeedClient(operator, ca, token) as staying:
+        with FeedClient(operator, ca, token) as leaving:
+            for client in (staying, leaving):
+                client.ask(add=ADDRESSES[:3])
+                client.until_named(dict.fromkeys(ADDRESSES[:3], "nobody"))
+            for number, address in enumerate(ADDRESSES[:3]):
+                control_plane.make_pod(shop.namespace, f"pod-{number}", shop.nodes[0], ip=address)
+            for client in (staying, leaving):
+                client.until_named(names)
+        os.kill(operator.process.pid, signal.SIGSTOP)
+        try:
+            # a server that starts after another change has no history from before it
+            control_plane.kubectl("create", "configmap", "anything", "-n", shop.namespace)
+            with control_plane.api_away():
+                pass
+            control_plane.delete_pod(shop.namespace, "pod-0")
+            control_plane.delete_pod(shop.namespace, "pod-1")
+            control_plane.make_pod(shop.namespace, "successor", shop.nodes[0], ip=ADDRESSES[1])
+        finally:
+            os.kill(operator.process.pid, signal.SIGCONT)
+        changed = names | {ADDRESSES[0]: "nobody", ADDRESSES[1]: f"Pod/{shop.namespace}/successor"}
+        staying.until_named(changed)
+        assert "watch of pods: 410 Expired" in operator.log()
+        with come_back(operator, leaving, ca, token) as back:
+            back.until_named(changed)
+            assert {a for news in back.messages for who in news.identities for a in who.addresses} == {ADDRESSES[1]}

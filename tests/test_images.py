@@ -24,7 +24,7 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
 from images import __main__ as make
-from images import archive, dockerfile, engine, rootfs, sbom
+from images import archive, cache, dockerfile, engine, sbom
 from images.build import Builder
 
 ROOT: Final = Path(__file__).parents[1]
@@ -186,7 +186,7 @@ def test_built_again_it_is_the_same(built: Path, tmp_path: Path, monkeypatch: py
     recipe = dockerfile.parse((ROOT / "Dockerfile").read_text(), given)
     tools = Builder(ROOT, recipe, given).build("tools")
     (tmp_path / "weir/layers").mkdir(parents=True)
-    (tmp_path / "weir/rootfs").symlink_to(rootfs.cache() / "rootfs")
+    (tmp_path / "weir/rootfs").symlink_to(cache.folder("rootfs"))
     for layer in tools.layers[1:]:
         (tmp_path / "weir/layers" / layer.name).symlink_to(layer)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))

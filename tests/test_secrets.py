@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from fed_site import FedSite
 from kube.control_plane import ControlPlane
 from operator_process import CHECKOUT, NAMESPACE, SHORT, OperatorProcess, install
 from probe_process import Site
@@ -31,12 +32,13 @@ def test_nothing_that_is_written_holds_a_token(control_plane: ControlPlane, tmp_
         OperatorProcess(control_plane, tmp_path, *SHORT, "--log-level=debug") as operator,
         Site(control_plane, operator, tmp_path) as site,
     ):
-        site.run_probes("--verbose")
+        fed = FedSite(site, tmp_path, operator, flags=["--verbose"])
         checkout, db = site.start("checkout-1"), site.start("db-1")
         serve(db, 5432)
         site.observe("checkout", selector=CHECKOUT)
         site.observe("refused", selector={"all": True}, tls={"plaintext": True})
         site.wait("Ready", ("True", "Ready"), timeout_s=60)
+        fed.wait_connected()
         talk(checkout, db.ips[0], 5432)
         os.kill(site.probes[0].agent_pid, signal.SIGABRT)  # a crash
         with control_plane.api_away():
@@ -55,8 +57,8 @@ def test_nothing_that_is_written_holds_a_token(control_plane: ControlPlane, tmp_
         for number, probe in enumerate(site.probes):
             written[f"the log of probe {number}"] = probe.log()
             written[f"the metrics of probe {number}"] = probe.page("/metrics")
-        secret = tokens(control_plane)
-        assert len(secret) >= 3
+        secret = tokens(control_plane) | {fed.token.read_text().rpartition(".")[2]}
+        assert len(secret) >= 4
         assert json.loads(written["objects"])["items"]
         for what, text in written.items():
             assert text, what

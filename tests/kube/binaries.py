@@ -4,17 +4,17 @@
 the programs with Go, unless some are found already; it prints the folder, or on stderr why there is none.
 """
 
-import fcntl
 import lzma
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from images import cache
 
 SOURCES = Path(__file__).parent / "go"
 MULTI_CALL = "kt"  # one binary that is any of the programs, by the name it is called as
@@ -47,10 +47,9 @@ def version() -> str:
     return pinned.group(1)
 
 
-def cache() -> Path:
-    """The folder that programs are unpacked and built in, one per version, kept between runs."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "weir" / "kube" / version()
+def kept() -> Path:
+    """The folder of the cache that programs are unpacked and built in, one per version."""
+    return cache.folder("kube", version())
 
 
 def find(programs: Sequence[str] = CONTROL_PLANE) -> Binaries:
@@ -59,14 +58,15 @@ def find(programs: Sequence[str] = CONTROL_PLANE) -> Binaries:
     Raises ControlPlaneMissingError with the reason and the fix.
     """
     assets = os.environ.get("KUBEBUILDER_ASSETS")
-    folder = Path(assets) if assets else cache()
+    folder = Path(assets) if assets else kept()
     files = {name: _program(folder, name) for name in programs if name != "etcd"}
     missing = [name for name, file in files.items() if file is None]
     if missing:
         where = f"KUBEBUILDER_ASSETS={assets}" if assets else f"the cache {folder}"
         raise ControlPlaneMissingError(
             f"{', '.join(missing)} not found in {where}: set KUBEBUILDER_ASSETS to a folder that has them "
-            f"(envtest's, or one with `{MULTI_CALL}`), or run `PYTHONPATH=tests python -m kube.binaries`, to build them"
+            f"(envtest's, or one with `{MULTI_CALL}`), or build them by "
+            "`PYTHONPATH=tests:. python -m kube.binaries`"
         )
     on_path = shutil.which("etcd")
     files["etcd"] = _program(folder, "etcd") or (Path(on_path) if on_path else None)
@@ -82,7 +82,7 @@ def _program(folder: Path, name: str) -> Path | None:
 
 def unpack(archive: Path) -> Path:
     """Unpack an xz-compressed multi-call binary into the cache, unless it is the one there; the folder."""
-    with _locked(cache()) as folder:
+    with cache.locked(kept()) as folder:
         target, stamp = folder / MULTI_CALL, archive.stat().st_mtime_ns
         if not target.exists() or target.stat().st_mtime_ns != stamp:
             partial = folder / f"{MULTI_CALL}.partial"
@@ -114,7 +114,7 @@ def build() -> Path:
         f"-X {package}.gitVersion={version()} -X {package}.gitMajor=1 -X {package}.gitMinor={minor}"
         for package in ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
     )
-    with _locked(cache()) as folder:
+    with cache.locked(kept()) as folder:
         partial = folder / f"{MULTI_CALL}.partial"
         command = [go, "build", "-trimpath", "-tags", "providerless", "-ldflags", f"-s -w {stamps}", "-o", str(partial)]
         built = subprocess.run([*command, "."], cwd=SOURCES, env=os.environ | {"CGO_ENABLED": "0"}, check=False)
@@ -122,15 +122,6 @@ def build() -> Path:
             raise ControlPlaneMissingError(f"building Kubernetes {version()} failed: see go's output")
         partial.replace(folder / MULTI_CALL)
     return folder
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[Path]:
-    """One process at a time makes what a folder of the cache holds."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield folder
 
 
 def main(arguments: list[str]) -> int:

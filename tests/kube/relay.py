@@ -28,6 +28,8 @@ async def _connect(ports: Sequence[int]) -> tuple[asyncio.StreamReader, asyncio.
 
 async def serve(listener: socket.socket, ports: Sequence[int]) -> None:
     """Relay until cancelled; while nothing listens on any of `ports`, connections are reset."""
+    # the loop itself holds neither a task nor a connection that is open in one direction only
+    running: set[asyncio.Task[None] | None] = set()
 
     async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connected = await _connect(ports)
@@ -35,6 +37,7 @@ async def serve(listener: socket.socket, ports: Sequence[int]) -> None:
             writer.transport.abort()
             return
         server_reader, server_writer = connected
+        running.add(task := asyncio.current_task())
         try:
             async with asyncio.TaskGroup() as pumps:
                 pumps.create_task(_pump(reader, server_writer))
@@ -44,6 +47,7 @@ async def serve(listener: socket.socket, ports: Sequence[int]) -> None:
         finally:
             server_writer.close()
             writer.close()
+            running.discard(task)
 
     server = await asyncio.start_server(relay, sock=listener)
     await server.serve_forever()

@@ -5,7 +5,7 @@ import pytest
 from teller import Teller
 from weir_on_cluster import WeirOnCluster
 
-pytestmark = [pytest.mark.kube, pytest.mark.root]
+pytestmark = [pytest.mark.kube, pytest.mark.root, pytest.mark.timeout(600, func_only=True)]
 
 
 @pytest.mark.parametrize("number", [0, -1])

@@ -5,7 +5,7 @@ import pytest
 from kube.cluster.machine import Machine
 from weir_on_cluster import WeirOnCluster
 
-pytestmark = [pytest.mark.kube, pytest.mark.root, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.kube, pytest.mark.root, pytest.mark.timeout(600, func_only=True)]
 
 
 def test_a_node_crashes_and_comes_back(weir: WeirOnCluster, machines: dict[str, Machine]) -> None:

@@ -20,7 +20,7 @@ import yaml
 from kube.cluster.machine import Machine
 from weir_on_cluster import NAMESPACE, ROLLOUT_S, ROOT, WeirOnCluster
 
-pytestmark = [pytest.mark.kube, pytest.mark.root]
+pytestmark = [pytest.mark.kube, pytest.mark.root, pytest.mark.timeout(600, func_only=True)]
 
 FOLDER = ROOT / "config" / "prometheus"
 MONITORING = "monitoring"

@@ -15,7 +15,7 @@ from kube.cluster.machine import Machine
 from teller import Teller
 from weir_on_cluster import WeirOnCluster
 
-pytestmark = [pytest.mark.kube, pytest.mark.root, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.kube, pytest.mark.root, pytest.mark.timeout(1800, func_only=True)]
 
 ROUNDS = int(os.environ.get("WEIR_E2E_ROUNDS", "2"))
 SEED = int(os.environ.get("WEIR_E2E_SEED", "0")) or random.SystemRandom().randrange(1, 1_000_000)

@@ -6,7 +6,7 @@ import pytest
 
 from weir_on_cluster import ROOT, WeirOnCluster
 
-pytestmark = [pytest.mark.kube, pytest.mark.root]
+pytestmark = [pytest.mark.kube, pytest.mark.root, pytest.mark.timeout(600, func_only=True)]
 
 SAMPLES = {
     "shop": ["http-servers", "redis-clients", "api", "everything", "web-log", "name-resolution"],

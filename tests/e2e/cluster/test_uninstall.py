@@ -5,7 +5,7 @@ import pytest
 import hooks
 from weir_on_cluster import NAMESPACE, WeirOnCluster
 
-pytestmark = [pytest.mark.kube, pytest.mark.root]
+pytestmark = [pytest.mark.kube, pytest.mark.root, pytest.mark.timeout(600, func_only=True)]
 
 KINDS = "customresourcedefinitions,clusterroles,clusterrolebindings,validatingadmissionpolicies,namespaces"
 

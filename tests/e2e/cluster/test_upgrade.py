@@ -8,7 +8,7 @@ import pytest
 from teller import Teller
 from weir_on_cluster import NAMESPACE, WeirOnCluster
 
-pytestmark = [pytest.mark.kube, pytest.mark.root]
+pytestmark = [pytest.mark.kube, pytest.mark.root, pytest.mark.timeout(600, func_only=True)]
 
 
 def test_nothing_is_missed_while_the_operator_is_replaced(weir: WeirOnCluster) -> None:

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from images import cache
 from kube.cluster.network import DNS_SERVICE
 
 IMAGE = "localhost/coredns:1"
@@ -16,19 +17,23 @@ class CoreDNSMissingError(Exception):
     """CoreDNS cannot be had on this machine; the text says why."""
 
 
-def build(folder: Path) -> Path:
-    """The program, in a folder of the cache: built there with Go, 2 to 4 minutes, unless it is there.
+def build() -> Path:
+    """The program, in the cache: built there with Go, 2 to 4 minutes, unless it is there.
 
     Raises CoreDNSMissingError with the reason.
     """
     sources = b"".join(file.read_bytes() for file in sorted(_SOURCES.iterdir()))
-    program = folder / f"coredns-{hashlib.sha256(sources).hexdigest()[:16]}"
-    if program.exists():
-        return program
+    with cache.locked(cache.folder("cluster")) as folder:
+        program = folder / f"coredns-{hashlib.sha256(sources).hexdigest()[:16]}"
+        if not program.exists():
+            _build(program)
+    return program
+
+
+def _build(program: Path) -> None:
     if shutil.which("go") is None:
         raise CoreDNSMissingError("go is not on PATH, so CoreDNS cannot be built, and Debian 12 has no package of it")
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = program.with_suffix(f".{os.getpid()}")
+    partial = program.with_suffix(".partial")
     command = ["go", "build", "-trimpath", "-ldflags", "-s -w", "-o", str(partial), "."]
     built = subprocess.run(
         command, cwd=_SOURCES, env=os.environ | {"CGO_ENABLED": "0"}, capture_output=True, text=True, check=False
@@ -36,7 +41,6 @@ def build(folder: Path) -> Path:
     if built.returncode != 0:
         raise CoreDNSMissingError(f"building CoreDNS failed: {built.stderr.strip()[-1000:]}")
     partial.replace(program)
-    return program
 
 
 MANIFESTS = f"""\

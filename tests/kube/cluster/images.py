@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from images import archive, rootfs
+from images import archive, cache, rootfs
 from kube.cluster import dns
 from kube.cluster.config import PAUSE_IMAGE
 
@@ -46,13 +46,6 @@ _PATH = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/
 _PAUSE_SOURCE = Path(__file__).with_name("pause.c")
 
 
-def cache() -> Path:
-    """Where the tars are kept."""
-    folder = rootfs.cache() / "cluster"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
 def all_images() -> list[Path]:
     """The tars of all of them, which `ctr image import` takes. The first time takes minutes.
 
@@ -72,7 +65,7 @@ def pause() -> Path:
 
 def coredns() -> Path:
     """The cluster's name server."""
-    program = dns.build(cache())
+    program = dns.build()
 
     def fill(root: Path) -> None:
         shutil.copy2(program, root / "coredns")
@@ -101,9 +94,10 @@ def _ignore_devices(folder: str, names: list[str]) -> list[str]:
 
 def _made(name: str, image: str, config: archive.Config, recipe: bytes, fill: Callable[[Path], None]) -> Path:
     """The tar of an image whose one layer `fill` makes, unless the cache has it of the same recipe."""
-    target = cache() / f"{name}-{hashlib.sha256(recipe).hexdigest()[:16]}.tar"
-    if not target.exists():
-        with tempfile.TemporaryDirectory(dir=rootfs.cache()) as work:
-            fill(Path(work))
-            archive.write(target, image, [Path(work)], config)
+    with cache.locked(cache.folder("cluster")) as folder:
+        target = folder / f"{name}-{hashlib.sha256(recipe).hexdigest()[:16]}.tar"
+        if not target.exists():
+            with tempfile.TemporaryDirectory(dir=folder) as work:
+                fill(Path(work))
+                archive.write(target, image, [Path(work)], config)
     return target
