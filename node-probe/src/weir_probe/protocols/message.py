@@ -32,7 +32,8 @@ TEXT: Final = 1024
 
 #: `Message.part`: what a frame is to a call. A frame that says nothing of calls is NOTHING: it is consumed.
 NOTHING: Final = 0
-#: Opens a call; REQUEST_MORE are its further frames, of either side, before there is a response.
+#: Opens a call; REQUEST_MORE are its further frames, of either side, before there is a response. The client's may end it:
+#: it gave up.
 REQUEST: Final = 1
 REQUEST_MORE: Final = 2
 #: As REQUEST; where a call with its id and hint waits, it is that one's: a client's retry, not another call.
@@ -42,6 +43,8 @@ RESPONSE: Final = 3
 RESPONSE_MORE: Final = 4
 #: A call without a response, complete as it is: also what a server pushes.
 ONE_WAY: Final = 5
+#: Calls in flight whose id is above this one's, and as odd or even as its hint, will have no response (pairs_by_id).
+REFUSED: Final = 7
 
 #: `Message.status`: weir_api.records names them so.
 STATUSES: Final = ("unknown", "ok", "client_error", "server_error", "timeout")

@@ -6,6 +6,7 @@ cdef int _FREE, _WAITS, _ANSWERED, _DONE, _OPEN, _CLOSED, _NONE
 cdef int _BOOK_FULL, _TOO_MANY, _NO_REQUEST, _OUT_OF_STEP
 cdef int _COLUMNS, _TEXT
 cdef int _NOTHING, _REQUEST, _REQUEST_AGAIN, _REQUEST_MORE, _RESPONSE, _ONE_WAY
+cdef int _REFUSED, _ATTRIBUTES
 cdef int _UNKNOWN, _OK, _TIMEOUT
 cdef unsigned int _MAX_IN_FLIGHT
 
@@ -48,8 +49,10 @@ cdef class CallBook:
     cdef int _row_of(self, int conversation, Message message) noexcept
     @cython.locals(row=cython.int)
     cdef int _find(self, int conversation, unsigned long long ident, unsigned long long hint) noexcept
+    @cython.locals(row=cython.int, older=cython.int)
+    cdef void _refuse(self, int conversation, Message message) noexcept
     cdef void _answer(self, int row, Message message, unsigned long long ts_ns, unsigned long long size) noexcept
-    @cython.locals(column=cython.int, count=cython.int, first=cython.int, place=cython.int)
+    @cython.locals(column=cython.int, count=cython.int, before=cython.int, first=cython.int, place=cython.int)
     cdef void _write(self, int row, Message message) noexcept
     @cython.locals(conversation=cython.int, older=cython.int, newer=cython.int)
     cdef void _finish(self, int row) noexcept

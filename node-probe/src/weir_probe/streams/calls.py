@@ -14,10 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from weir_probe.protocols.message import (
+    ATTRIBUTES,
     COLUMNS,
     NOTHING,
     OK,
     ONE_WAY,
+    REFUSED,
     REQUEST,
     REQUEST_AGAIN,
     REQUEST_MORE,
@@ -88,7 +90,7 @@ _NONE = -1
 _BOOK_FULL, _TOO_MANY, _NO_REQUEST, _OUT_OF_STEP = range(4)
 _COLUMNS, _TEXT = len(COLUMNS), TEXT
 _NOTHING, _REQUEST, _REQUEST_MORE, _RESPONSE, _ONE_WAY = NOTHING, REQUEST, REQUEST_MORE, RESPONSE, ONE_WAY
-_REQUEST_AGAIN = REQUEST_AGAIN
+_REQUEST_AGAIN, _REFUSED, _ATTRIBUTES = REQUEST_AGAIN, REFUSED, ATTRIBUTES
 _UNKNOWN, _OK, _TIMEOUT = UNKNOWN, OK, TIMEOUT
 _MAX_IN_FLIGHT = MAX_IN_FLIGHT
 
@@ -217,6 +219,8 @@ class CallBook:
         """What a frame of `size` bytes said, which began at `ts_ns`."""
         if message.part == _REQUEST or message.part == _ONE_WAY:
             self._open(conversation, message, protocol, way, ts_ns, size)
+        elif message.part == _REFUSED:
+            self._refuse(conversation, message)
         elif message.part != _NOTHING:
             row = self._row_of(conversation, message)
             if message.part == _REQUEST_AGAIN:
@@ -232,6 +236,8 @@ class CallBook:
                 else:
                     self.request_bytes[row] += size
                 self._write(row, message)
+                if message.ends:
+                    self._finish(row)
             else:
                 self.protocol[row] = protocol  # which may not be the request's, after a switch
                 self._answer(row, message, ts_ns, size)
@@ -324,6 +330,16 @@ class CallBook:
             row = self.newer[row]
         return row
 
+    def _refuse(self, conversation: int, message: Message) -> None:
+        """Calls in flight with an id above the message's will have no response."""
+        row = self.newest[conversation]
+        while row >= 0:
+            older = self.older[row]
+            if self.id[row] > message.id and (self.id[row] ^ message.hint) & 1 == 0:
+                self._write(row, message)
+                self._finish(row)
+            row = older
+
     def _answer(self, row: int, message: Message, ts_ns: int, size: int) -> None:
         if self.state[row] == _WAITS:
             self.state[row] = _ANSWERED
@@ -334,7 +350,7 @@ class CallBook:
             self._finish(row)
 
     def _write(self, row: int, message: Message) -> None:
-        """What the message says goes over what was said before."""
+        """What the message says goes over what was said before; attributes are added to it."""
         if message.status != _UNKNOWN:
             self.status[row] = message.status
         if message.has_code:
@@ -349,14 +365,19 @@ class CallBook:
             if count == 0:
                 continue
             first = self.used[row]
-            if count > _TEXT - first:
-                count = _TEXT - first
+            before = self.length[row, column] if column == _ATTRIBUTES else 0
+            if before + count > _TEXT - first:
                 self.cut[row] = True
+                if before > 0:
+                    continue  # half an attribute would be a wrong one
+                count = _TEXT - first
+            for place in range(before):
+                self.text[row, first + place] = self.text[row, self.start[row, column] + place]
             for place in range(count):
-                self.text[row, first + place] = message.text[message.start[column] + place]
+                self.text[row, first + before + place] = message.text[message.start[column] + place]
             self.start[row, column] = first
-            self.length[row, column] = count
-            self.used[row] = first + count
+            self.length[row, column] = before + count
+            self.used[row] = first + before + count
 
     def _finish(self, row: int) -> None:
         """Take the call out of its conversation's list, to be read."""
