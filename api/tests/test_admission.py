@@ -215,8 +215,8 @@ def test_a_problem_reads_as_field_and_fix() -> None:
 #: A value that is not the default, for a field that the types alone do not tell one.
 VALUES: dict[str, Any] = {
     "spec.selector.peers.cidrs": ["10.0.0.0/8"],
-    "spec.signals.metrics.labels": ["pod/app"],
     "spec.signals.metrics.l4": False,
+    "spec.signals.metrics.labels": ["pod/app"],
     "spec.selector.workloads[].kind": "Pod",
     "spec.schedule.cron": "0 3 * * *",
 }

@@ -3,7 +3,7 @@
 Some of it the API server checks too, by the CEL rules of the CRD; `weir up` reads files, and has only this.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,6 +19,7 @@ from weir_api.flowobservation import (
     Tls,
     Traces,
 )
+from weir_api.metric_labels import prometheus_name
 from weir_api.selector import LabelSelector, Operator, Peers
 
 #: Ten years: beyond any use, and well within what a date can hold.
@@ -64,6 +65,7 @@ def contradictions(spec: FlowObservationSpec) -> list[Problem]:
     if logs is not None and not 1 <= seconds(logs.interval) <= 86400:
         found.append(Problem("spec.signals.flowLogs.interval", "must be at least 1s and at most 1d"))
     found.extend(_call_contradictions(spec))
+    found.extend(_same_metric_labels(spec.signals.metrics.labels or ()))
     return found
 
 
@@ -109,6 +111,19 @@ def _protocol_contradictions(protocols: Protocols) -> Iterator[Problem]:
         yield Problem("spec.protocols.detect", "false finds nothing without ports; give ports or remove the field")
     if protocols.include == []:
         yield Problem("spec.protocols.include", "is empty, which leaves no protocol; name some or remove the field")
+
+
+def _same_metric_labels(entries: Sequence[str]) -> Iterator[Problem]:
+    """A metric has each label once."""
+    first: dict[str, str] = {}
+    for number, entry in enumerate(entries):
+        name = prometheus_name(entry)
+        if name in first:
+            yield Problem(
+                f"spec.signals.metrics.labels[{number}]",
+                f"{entry} and {first[name]} are both the label {name} in Prometheus; keep one of them",
+            )
+        first.setdefault(name, entry)
 
 
 def _peer_contradictions(peers: Peers, *, everywhere: bool) -> Iterator[Problem]:
@@ -158,7 +173,6 @@ def not_supported_yet(spec: FlowObservationSpec) -> list[Problem]:
     """
     signals = spec.signals
     asked = {
-        "spec.signals.metrics.labels": bool(signals.metrics.labels),
         "spec.signals.traces": signals.traces not in (None, Traces()),
         "spec.signals.packets": signals.packets not in (None, Packets()),
         "spec.signals.policyAudit": signals.policy_audit not in (None, PolicyAudit()),
@@ -190,6 +204,7 @@ HONOURED: Final = frozenset(
         "signals.metrics.l4",
         "signals.metrics.l7",
         "signals.metrics.maxSeries",
+        "signals.metrics.labels",
         "signals.flowLogs",
         "signals.callLogs",
         "protocols",

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from weir_api.base import Duration, LabelKey, Model, Time, rules
 from weir_api.conditions import Condition
+from weir_api.metric_labels import MetricLabel
 from weir_api.selector import Direction, Selector
 
 Percent = Annotated[float, Field(ge=0, le=100)]
@@ -18,8 +19,11 @@ class MetricsSignal(Model):
 
     l4: bool = Field(True, description="Network metrics: packets, bytes, connections, live flows.")
     l7: bool = Field(False, description="Application metrics: requests, errors, latency per protocol and endpoint.")
-    labels: list[Annotated[str, Field(max_length=330, pattern=r"^(pod|namespace)/.+$")]] | None = Field(
-        None, max_length=16, description="Pod or namespace labels to carry, as pod/<label> or namespace/<label>."
+    labels: list[MetricLabel] | None = Field(
+        None,
+        max_length=16,
+        description="Labels and annotations of the observed pods to carry, as pod/<label>, namespace/<label>, "
+        "pod-annotation/<annotation> or namespace-annotation/<annotation>.",
     )
     max_series: Annotated[int, Field(ge=1, le=100_000)] = Field(
         2000, description="Series per node and observation; what exceeds it is summed in one overflow series."

@@ -11,6 +11,7 @@ from weir_api.base import DnsName, Model, Time
 from weir_api.conditions import Condition
 from weir_api.flowobservation import CallLogs, Downgrade, FlowLogs, Peer, Percent, Protocols, Redaction
 from weir_api.l7protocol import L7ProtocolSpec
+from weir_api.metric_labels import MAX_VALUE, MetricLabel
 from weir_api.selector import Selector
 
 #: Observations that a flow's slot in the kernel has bits for.
@@ -29,6 +30,9 @@ class PlannedCalls(Model):
     logged_percent: Percent = Field(100, description="Share of calls kept in call records.")
 
 
+Carried = Annotated[dict[MetricLabel, Annotated[str, Field(max_length=MAX_VALUE)]], Field(max_length=16)]
+
+
 class PlannedObservation(Model):
     """One FlowObservation as a node needs it: the selector to resolve there, and what to produce."""
 
@@ -40,6 +44,12 @@ class PlannedObservation(Model):
     selector: Selector = Field(description="Whose flows.")
     metrics: bool = Field(True, description="Whether network metrics are exported.")
     max_series: int = Field(2000, ge=1, description="Bound on the Prometheus series of this observation.")
+    labels: list[MetricLabel] = Field(
+        default_factory=list, max_length=16, description="What of the pods and their namespaces its metrics carry."
+    )
+    namespace_labels: dict[DnsName, Carried] = Field(
+        default_factory=dict, max_length=1024, description="What `namespaces` have of `labels`: a probe reads none."
+    )
     flow_logs: FlowLogs | None = Field(None, description="Flow records, where asked for.")
     calls: PlannedCalls | None = Field(
         None, description="Application calls, where asked for: payload is read only then."

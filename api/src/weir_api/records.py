@@ -41,6 +41,15 @@ class FlowRecord(Model):
     dst_namespace: str = Field("", description="Namespace of dst's workload or Service.")
     dst_workload: str = Field("", description="Kind/name of dst's workload, Service or Node, or its class.")
     dst_pod: str = Field("", description="Pod of dst.")
+    interfaces: list[str] = Field(default_factory=list, description="Interfaces of observed workloads that it passed.")
+    connection: str = Field(
+        "", description="Same in all records of one TCP connection: on other nodes, and behind a Service's address."
+    )
+    dst_nat: str = Field("", description="Address that packets to dst, a virtual one, really went to.")
+    dst_nat_port: int = Field(0, description="And the port there.")
+    dst_nat_namespace: str = Field("", description="Namespace of who is there.")
+    dst_nat_workload: str = Field("", description="Kind/name of who is there.")
+    dst_nat_pod: str = Field("", description="Pod that is there.")
     packets_tx: int = Field(description="Packets from src in this record.")
     packets_rx: int = Field(description="Packets from dst in this record.")
     bytes_tx: int = Field(description="Bytes (L2) from src in this record.")

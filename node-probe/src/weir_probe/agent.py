@@ -20,6 +20,7 @@ from prometheus_client.process_collector import ProcessCollector
 
 from weir_api.nodeprobe import NodeProbeSpec, NodeProbeStatus, PlannedObservation
 from weir_probe.capture import ladder
+from weir_probe.capture.conntrack import Conntrack
 from weir_probe.capture.model import MAX_PREFIXES, Capture, CaptureError, Interface
 from weir_probe.capture.model import Settings as CaptureSettings
 from weir_probe.export.cost import KernelCost
@@ -157,6 +158,7 @@ class Agent:
             window_ticks=max(1, round(settings.window_s / settings.tick_s)),
             live_rows=settings.live_flows,
             sink=sink,
+            tracker=_tracker(),
         )
         self._identities = follow.Follower(source or Alone(complete=False), self._harvest.names)
         self._cost = KernelCost(self._capture)
@@ -420,6 +422,7 @@ class Agent:
                 lost=self._capture.losses(),
                 unmeasured=self._capture.unmeasured(),
                 records=self._sink.stats() if self._sink is not None else {},
+                untranslated=self._harvest.translations.unasked,
                 live_flows=self._harvest.rows,
                 interfaces=len(self._attachments.watched),
                 rung=self._capture.rung,
@@ -510,6 +513,15 @@ class Agent:
         own = (cpu - used) / max(now - began, 1e-3) * 1000
         packets = sum(self._harvest.window.rates(bit).packets for bit in self._bits.values())
         return own + packets * (self._cost.ns_per_packet or 0.0) / 1e6
+
+
+def _tracker() -> Conntrack | None:
+    """What becomes of a Service's address; None where the kernel does not say: no tracking, or no right."""
+    try:
+        return Conntrack()
+    except OSError as error:
+        log.info("connections to Services are not followed: no connection tracking (%s)", error)
+        return None
 
 
 def _resident_bytes() -> int:

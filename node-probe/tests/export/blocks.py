@@ -25,6 +25,9 @@ class Names:
     def of_interface(self, iface_id: int) -> LocalPod | None:
         return self.interfaces.get(iface_id)
 
+    def name_of_interface(self, iface_id: int) -> str:
+        return f"veth{iface_id}"
+
     def of_address(self, packed: bytes) -> End:
         address = IPv6Address(packed)
         return self.addresses.get(str(address.ipv4_mapped or address), End(workload="external"))
@@ -64,6 +67,7 @@ def tick(
         wall_offset_ns=BOOT,
         observations={0: "shop/checkout"} if observations is None else observations,
         names=names or Names(),
+        translated=table.translated,
     )
     table.ticker.release(count)
     return made

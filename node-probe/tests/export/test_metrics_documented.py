@@ -13,8 +13,9 @@ from weir_probe.export.series import SERIES
 PAGE = Path(__file__).parents[3] / "docs" / "probe.md"
 
 
-def exported() -> set[str]:
-    readings = Readings(
+def nothing_read() -> Readings:
+    """The readings of a probe without flows."""
+    return Readings(
         rows=np.zeros(0, SERIES),
         observations={},
         overflowed={},
@@ -22,6 +23,7 @@ def exported() -> set[str]:
         lost={},
         unmeasured={},
         records={},
+        untranslated=0,
         live_flows=0,
         interfaces=0,
         rung="core",
@@ -33,6 +35,10 @@ def exported() -> set[str]:
         identity_bytes=0,
         identity_connections=0,
     )
+
+
+def exported() -> set[str]:
+    readings = nothing_read()
     suffix = {"counter": "_total", "info": "_info"}
     return {family.name + suffix.get(family.type, "") for family in FlowMetrics(lambda: readings, Names([])).collect()}
 

@@ -13,14 +13,15 @@ from hypothesis import strategies as st
 from export.blocks import BOOT, SECOND, Names, logged, pod, tick
 from tick.simulated import ACK, FIN, SYN, Table
 from weir_api.records import FlowRecord
+from weir_probe.export.peers import words
 from weir_probe.export.records import RecordBlock, lines
 from weir_probe.streams.layout import SAMPLE, TIMES
 from weir_probe.wire.protocols import protocol_name
 
 
 def read(block: RecordBlock) -> list[dict[str, Any]]:
-    """The lines as JSON; each has the fields of FlowRecord, no other, but for figures that are 0, with values it takes
-    as they are."""
+    """The lines as JSON; each has the fields of FlowRecord, no other, but for what is 0 or not known, with values it
+    takes as they are."""
     found = []
     for line in lines(block):
         assert line.endswith(b"\n")
@@ -28,7 +29,7 @@ def read(block: RecordBlock) -> list[dict[str, Any]]:
         record = json.loads(line)
         whole = FlowRecord.model_validate(record, strict=False).model_dump(mode="json")
         assert record.items() <= whole.items()
-        assert all(whole[name] in (0, "unknown") for name in whole.keys() - record.keys())
+        assert all(whole[name] in (0, "", "unknown") for name in whole.keys() - record.keys())
         found.append(record)
     return found
 
@@ -82,6 +83,7 @@ def test_every_field() -> None:
         "bytes_rx": 2000,
         "tcp_flags_tx": SYN | ACK,
         "tcp_flags_rx": SYN | ACK | FIN,
+        "interfaces": ["veth1"],
         "l3_bytes_tx": 258,
         "l3_bytes_rx": 1972,
         "l4_bytes_tx": 138,
@@ -91,6 +93,27 @@ def test_every_field() -> None:
         "art_sum_us": 30.0,
         "art_max_us": 20.5,
     }
+
+
+def test_a_connection_to_a_service_has_both_addresses() -> None:
+    table = logged()
+    table.recorder.interval_ns[:] = 0
+    i = table.insert("10.0.0.1", "10.96.0.1", ports=(40000, 80), opener=0, side=0, iface=1)
+    table.seen_by(i, 2, 1)
+    table.send(i, 0, 3, 300)
+    table.slots["syn"][i] = table.slots["synack"][i] = 1
+    table.slots["initial_seq"][i] = (0xDEADBEEF, 7)
+    tick(table)
+    table.translated[i] = (words(ip_address("10.0.0.9")), table.exported["flow_id"][i], 0, 8080, 0)
+    table.send(i, 1, 3, 300)
+    record = only(tick(table))
+    assert record["interfaces"] == ["veth1", "veth2"]
+    assert record["connection"] == "deadbeef00000007"
+    assert (record["dst"], record["dst_port"]) == ("10.96.0.1", 80)
+    assert (record["dst_nat"], record["dst_nat_port"], record["dst_nat_pod"]) == ("10.0.0.9", 8080, "pg-0")
+    table.translated["flow_id"][i] += 1  # of the flow that had the slot before
+    table.send(i, 1, 3, 300)
+    assert "dst_nat" not in only(tick(table))
 
 
 def conversation(opener: int, side: int, a: str = "10.0.0.1", b: str = "203.0.113.9") -> Table:

@@ -14,6 +14,7 @@ from weir_probe.export.aggregate import Aggregator
 from weir_probe.export.peers import KEPT, Peers, default_classes, words
 from weir_probe.export.recorder import Recorder
 from weir_probe.export.series import unpack
+from weir_probe.export.translation import TRANSLATED
 from weir_probe.streams.layout import EMPTY, EXPORTED, LIVE, RETIRED, SLOT
 from weir_probe.streams.measures import MEASURED, Measures
 from weir_probe.streams.tick import ENDED, NEW, Ticker
@@ -36,7 +37,19 @@ class Table:
         self.measured = np.zeros(len(self.slots), MEASURED)
         self.measures = Measures(self.measured)
         self.ticker = Ticker(self.slots, self.exported, 1 << 40, self.measured, self.measures.written)
-        self.aggregator = Aggregator(self.slots, self.exported, self.ticker, peers(known or {}))
+        #: of two sets of labels, by interface
+        self.behind = np.zeros((2, 65_536), np.uint32)
+        self.set_of = np.zeros(64, np.uint8)
+        self.translated = np.zeros(len(self.slots), TRANSLATED)
+        self.aggregator = Aggregator(
+            self.slots,
+            self.exported,
+            self.ticker,
+            peers(known or {}),
+            self.behind,
+            self.set_of,
+            self.translated["counted_by"],
+        )
         self.recorder = Recorder(self.slots, self.exported, self.ticker, self.measured)
         self.aggregator.series.limits[:] = 1000
 

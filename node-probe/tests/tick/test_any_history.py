@@ -72,7 +72,7 @@ class History(RuleBasedStateMachine):
         aggregator = self.table.aggregator
         aggregator.with_metrics = WITH_METRICS
         aggregator.series.limits[: len(LIMITS)] = LIMITS
-        aggregator.behind[1:4] = (11, 12, 13)
+        self.table.behind[0, 1:4] = (11, 12, 13)
         self.table.recorder.logged = LOGGED
         for bit, interval in INTERVALS.items():
             self.table.recorder.interval_ns[bit] = interval * 1_000_000_000

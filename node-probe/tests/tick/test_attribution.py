@@ -15,7 +15,7 @@ def shop(**known: int) -> Table:
     """Interface 1 is of WEB (10.0.0.1), interface 2 of API (10.0.0.2)."""
     table = Table(known={"10.0.0.1": WEB, "10.0.0.2": API, **known})
     table.aggregator.with_metrics = 0b11
-    table.aggregator.behind[1:3] = (WEB, API)
+    table.behind[0, 1:3] = (WEB, API)
     return table
 
 

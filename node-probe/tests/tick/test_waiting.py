@@ -28,7 +28,7 @@ class Node:
         self.table = Table(64)
         self.table.aggregator.with_metrics = 1
         self.table.aggregator.peers = self.names.table
-        self.table.aggregator.behind[1] = WEB
+        self.table.behind[0, 1] = WEB
         for number in range(10):
             self.names.number(Identity("workload", "test", "Pod", f"filler-{number}"))
 

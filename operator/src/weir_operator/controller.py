@@ -23,7 +23,7 @@ from weir_operator.cluster.mirror import Key
 from weir_operator.metrics import Metrics
 from weir_operator.reconcile.cadence import report_interval_s
 from weir_operator.reconcile.events import notices
-from weir_operator.reconcile.plan import Placement, Planner, Plans, effective_namespaces, place
+from weir_operator.reconcile.plan import Placement, Planner, Plans, carried, effective_namespaces, place
 from weir_operator.reconcile.protocol_status import protocol_status
 from weir_operator.reconcile.publish import Change, change, due
 from weir_operator.reconcile.resources import MANAGED_BY, Observation, Probe, Protocol
@@ -223,12 +223,14 @@ class Controller:
         if observation.spec is None:
             return _IDLE
         world, selector = self._world, observation.spec.selector
-        namespaces = effective_namespaces(observation, selector, world.namespace_labels())
+        known_namespaces = world.namespaces_by_name()
+        namespaces = effective_namespaces(observation, selector, known_namespaces)
         age = (observation.uid, observation.generation, namespaces, world.age_of(namespaces))
         known = self._placed.get(observation.key)
         if known is not None and known[0] == age:
             return known[1]
-        placement = place(selector, namespaces, world.pods_of(namespaces), world.node_names())
+        described = carried(observation.spec, namespaces, known_namespaces)
+        placement = place(selector, described, world.pods_of(namespaces), world.node_names())
         if known is not None and known[1] == placement:
             placement = known[1]  # the same object says that nothing has changed
         self._placed[observation.key] = age, placement

@@ -1,6 +1,6 @@
 """All that the operator knows of the cluster, and the calls that say when some of it changed."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Protocol as Structural
 
@@ -11,6 +11,7 @@ from weir_operator.identity.index import Claim, Rank
 from weir_operator.identity.version import Version
 from weir_operator.reconcile.heartbeat import Heartbeats
 from weir_operator.reconcile.resources import (
+    Namespace,
     Node,
     Observation,
     Pod,
@@ -50,7 +51,7 @@ class World:
         self.pods = Mirror[Pod](read_pod, self._pod_changed)
         self.services = Mirror[Service](read_service, self._service_changed)
         self.nodes = Mirror[Node](read_node, self._node_changed)
-        self.namespaces = Mirror[Mapping[str, str]](read_namespace, self._differs)
+        self.namespaces = Mirror[Namespace](read_namespace, self._differs)
         #: Nodes whose probe reported something that can change a condition; whoever has seen to them takes them out.
         self.touched_nodes: set[str] = set()
         self._pods_of: dict[str, dict[Key, Pod]] = {}
@@ -82,9 +83,9 @@ class World:
         """Whether the directory has every change up to `version`."""
         return Version(self.pods.complete_to, self.services.complete_to, self.nodes.complete_to).reaches(version)
 
-    def namespace_labels(self) -> dict[str, Mapping[str, str]]:
-        """Labels by name of every Namespace."""
-        return {name: labels for (_, name), labels in self.namespaces.objects.items()}
+    def namespaces_by_name(self) -> dict[str, Namespace]:
+        """Every Namespace."""
+        return {name: namespace for (_, name), namespace in self.namespaces.objects.items()}
 
     def probes_by_node(self) -> dict[str, Probe]:
         """NodeProbe by the name of its node."""

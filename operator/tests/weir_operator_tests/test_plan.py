@@ -7,20 +7,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from weir_api.flowobservation import CallLogMode, CallLogs, Protocols, Redaction
-from weir_api.nodeprobe import MAX_OBSERVATIONS, PlannedCalls
-from weir_operator.reconcile.plan import Placement, Planner, effective_namespaces, place, planned
-from weir_operator.reconcile.resources import Observation, Pod, read_pod
+from weir_api.nodeprobe import MAX_OBSERVATIONS, PlannedCalls, PlannedObservation
+from weir_api.selector import Selector
+from weir_operator.reconcile.plan import Placement, Planner, carried, effective_namespaces, place, planned
+from weir_operator.reconcile.resources import Namespace, Observation, Pod, read_pod
 
 from .objects import ALL, NOW, observation, pod, raw_pod
 
-SHOP = frozenset({"shop"})
+ALL_PODS = Selector(all=True)
+SHOP: dict[str, dict[str, str]] = {"shop": {}}
 
 
 def placed(
     of: Observation, pods: list[Pod], nodes: tuple[str, ...] = ("n1", "n2", "n3")
 ) -> tuple[Observation, Placement]:
     assert of.spec is not None
-    return of, place(of.spec.selector, frozenset({of.namespace}), pods, nodes)
+    return of, place(of.spec.selector, {of.namespace: {}}, pods, nodes)
 
 
 def test_only_nodes_with_matching_pods_get_a_plan() -> None:
@@ -67,15 +69,35 @@ def test_namespace_selector_reaches_the_namespaces_it_selects() -> None:
     spec = {"selector": {"all": True, "namespaceSelector": {"matchLabels": {"team": "a"}}}}
     platform = observation(spec=spec, namespace="weir-system")
     assert platform.spec is not None
-    labels = {"shop": {"team": "a"}, "bank": {"team": "b"}, "cart": {"team": "a"}, "weir-system": {}}
-    namespaces = effective_namespaces(platform, platform.spec.selector, labels)
+    teams = {"shop": "a", "bank": "b", "cart": "a", "weir-system": ""}
+    everywhere = {name: Namespace({"team": team}) for name, team in teams.items()}
+    namespaces = effective_namespaces(platform, platform.spec.selector, everywhere)
     assert namespaces == {"shop", "cart"}
     pods = [pod("a", "n1"), pod("b", "n2", namespace="cart"), pod("c", "n2", namespace="bank"), pod("d", "n2")]
-    placement = place(platform.spec.selector, namespaces, pods, ["n1", "n2"])
+    placement = place(platform.spec.selector, {name: {} for name in namespaces}, pods, ["n1", "n2"])
     plans = Planner().compile([(platform, placement)])
     # each node is told of those namespaces only that it has pods of
     assert plans.specs["n1"].observations[0].namespaces == ["shop"]
     assert plans.specs["n2"].observations[0].namespaces == ["cart", "shop"]
+
+
+def test_a_plan_tells_what_metrics_carry_of_namespaces() -> None:
+    asked = ["pod/version", "namespace/team", "namespace-annotation/cost-centre"]
+    carrying = observation(spec={"selector": {"all": True}, "signals": {"metrics": {"labels": asked}}})
+    assert carrying.spec is not None
+    planner = Planner()
+
+    def compiled(shop: Namespace) -> PlannedObservation:
+        described = carried(carrying.spec, ["shop"], {"shop": shop}) if carrying.spec else {}
+        placement = place(ALL_PODS, described, [pod("a", "n1")], ["n1"])
+        return planner.compile([(carrying, placement)]).specs["n1"].observations[0]
+
+    told = compiled(Namespace({"team": "a", "other": "x"}, {"cost-centre": "7" * 500}))
+    assert told.labels == asked
+    assert told.namespace_labels == {"shop": {"namespace/team": "a", "namespace-annotation/cost-centre": "7" * 128}}
+    # a namespace that was labelled anew makes a new plan
+    assert compiled(Namespace({"team": "b"})).namespace_labels == {"shop": {"namespace/team": "b"}}
+    assert compiled(Namespace()).namespace_labels == {}
 
 
 def test_the_oldest_get_the_places_of_a_node() -> None:
@@ -165,7 +187,7 @@ def test_compiling_what_has_changed_gives_what_compiling_all_gives(
             of = observation(name, ALL, generation=generation, created=NOW - timedelta(seconds=ord(name)))
             pods = [pod(f"{node}{space}", f"n{node}", namespace=space) for node, space in where]
             assert of.spec is not None
-            placement = place(of.spec.selector, frozenset("xy"), pods, ["n1", "n2", "n3"])
+            placement = place(of.spec.selector, {"x": {}, "y": {}}, pods, ["n1", "n2", "n3"])
             before = held.get(name)
             now[name] = of, before[1] if before is not None and before[1] == placement else placement
         held = now

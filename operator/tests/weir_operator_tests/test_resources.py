@@ -51,7 +51,7 @@ def test_a_spec_is_parsed_again_only_when_it_changed() -> None:
 
 
 def test_a_plan_that_somebody_else_changed_is_known_as_such() -> None:
-    spec = plan([planned(observation(), {"shop"})]).wire()
+    spec = plan([planned(observation(), {"shop": {}})]).wire()
     meta = {"name": "n1", "uid": "u", "generation": 1, "labels": dict(MANAGED_BY)}
     assert read_probe({"metadata": meta, "spec": spec}).plan_hash == spec["planHash"]
     spec["observations"][0]["maxSeries"] = 5

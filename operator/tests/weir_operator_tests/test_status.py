@@ -32,7 +32,7 @@ def outcome(
     placement = Placement({})
     if verdict.active and of.spec is not None:
         running = [pod(f"p{number}", node) for number, node in enumerate(pods)]
-        placement = place(of.spec.selector, frozenset({of.namespace}), running, set(pods))
+        placement = place(of.spec.selector, {of.namespace: {}}, running, set(pods))
     return observe(
         of,
         Surroundings(
@@ -65,6 +65,17 @@ def standing(type_: str, status: str, reason: str, generation: int = 1) -> dict[
         observed_generation=generation,
         last_transition_time=earlier,
     ).wire()
+
+
+def test_more_series_than_allowed_is_told_with_the_field_and_the_worst_nodes() -> None:
+    reports = [
+        probe(node, "h", measured(OF, packetsPerSecond=5.0, overflowedFlows=flows))
+        for node, flows in (("n1", 3), ("n2", 0), ("n3", 40))
+    ]
+    status = outcome(OF, reports, pods=["n1", "n2", "n3"]).status
+    (budget,) = (c for c in status.conditions if c.type == "WithinBudget")
+    assert (budget.status, budget.reason) == (ConditionStatus.FALSE, "SeriesLimit")
+    assert budget.message.startswith("spec.signals.metrics.maxSeries: 43 flows on 2 nodes (n3, n1) ")
 
 
 def test_all_nodes_programmed() -> None:

@@ -8,8 +8,8 @@ from typing import Final
 from weir_api.nodeprobe import MAX_OBSERVATIONS, NodeProbeSpec, plan
 from weir_api.selector import Workload
 from weir_cli.policies.folder import Policies
-from weir_operator.reconcile.plan import Planner, effective_namespaces, place
-from weir_operator.reconcile.resources import Key, Pod
+from weir_operator.reconcile.plan import Planner, carried, effective_namespaces, place
+from weir_operator.reconcile.resources import Key, Namespace, Pod
 from weir_operator.reconcile.verdict import judge
 
 #: The namespace whose observations may select other namespaces, as the operator's own does in a cluster.
@@ -44,7 +44,7 @@ class Compiler:
     def compile(self, policies: Policies, workloads: Iterable[Workload], now: datetime) -> Compiled:
         """The plan at `now`: what is refused, paused, expired or matches nothing has no part in it."""
         pods = [Pod(workload, _NODE, running=True) for workload in workloads]
-        namespaces = _labels_of_namespaces(policies, pods)
+        namespaces = _namespaces(policies, pods)
         states: dict[Key, State] = {}
         placed = []
         expiries = []
@@ -56,7 +56,8 @@ class Compiler:
                 states[observation.key] = State(text, refused=verdict.refusal is not None)
                 continue
             selector = observation.spec.selector
-            placement = place(selector, effective_namespaces(observation, selector, namespaces), pods, {_NODE})
+            effective = effective_namespaces(observation, selector, namespaces)
+            placement = place(selector, carried(observation.spec, effective, namespaces), pods, {_NODE})
             placed.append((observation, placement))
             states[observation.key] = _state(placement.pods, verdict.expires_at)
             if verdict.expires_at is not None:
@@ -67,10 +68,14 @@ class Compiler:
         return Compiled(plans.specs.get(_NODE) or plan([]), states, min(expiries, default=None))
 
 
-def _labels_of_namespaces(policies: Policies, pods: Iterable[Pod]) -> dict[str, Mapping[str, str]]:
-    """Labels as the policies' Namespace documents give them, with the name's label that Kubernetes adds."""
-    names = {*policies.namespaces, *(pod.workload.namespace for pod in pods)}
-    return {name: {"kubernetes.io/metadata.name": name, **policies.namespaces.get(name, {})} for name in names}
+def _namespaces(policies: Policies, pods: Iterable[Pod]) -> dict[str, Namespace]:
+    """As the policies' Namespace documents give them, with the name's label that Kubernetes adds."""
+    stated = policies.namespaces
+    named = {name: stated.get(name, Namespace()) for name in {*stated, *(pod.workload.namespace for pod in pods)}}
+    return {
+        name: Namespace({"kubernetes.io/metadata.name": name, **namespace.labels}, namespace.annotations)
+        for name, namespace in named.items()
+    }
 
 
 def _state(workloads: int, expires_at: datetime | None) -> State:

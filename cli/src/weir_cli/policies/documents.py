@@ -11,7 +11,7 @@ from weir_api import API_VERSION, GROUP
 from weir_api.admission import Problem
 from weir_api.base import DnsName, LabelKey, LabelValue, Model
 from weir_api.flowobservation import FlowObservationSpec
-from weir_operator.reconcile.resources import problems_of
+from weir_operator.reconcile.resources import Namespace, problems_of
 
 _MERGE: Final = "tag:yaml.org,2002:merge"
 
@@ -32,7 +32,7 @@ class Content:
     """What one file states. `broken`: its YAML ends in an error, so that more may have been meant."""
 
     observations: tuple[Stated, ...] = ()
-    namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    namespaces: Mapping[str, Namespace] = field(default_factory=dict)
     errors: tuple[str, ...] = ()
     broken: bool = False
 
@@ -104,7 +104,7 @@ class _Reader:
         self._documents = documents
         self._broken = broken
         self._observations: list[Stated] = []
-        self._namespaces: dict[str, Mapping[str, str]] = {}
+        self._namespaces: dict[str, Namespace] = {}
         self._errors: list[str] = []
 
     def content(self) -> Content:
@@ -144,7 +144,7 @@ class _Reader:
         except ValidationError as error:
             self._refuse(f"{where}: Namespace {_name_of(document)}", error)
             return
-        self._namespaces[metadata.name] = metadata.labels or {}
+        self._namespaces[metadata.name] = Namespace(metadata.labels or {}, metadata.annotations or {})
 
     def _read_observation(self, where: str, document: Mapping[Any, Any]) -> None:
         try:

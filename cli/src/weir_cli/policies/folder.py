@@ -11,7 +11,7 @@ from uuid import uuid4
 from weir_api.flowobservation import FlowObservationSpec
 from weir_cli.exits import Exit, Failure
 from weir_cli.policies.documents import Content, Stated, read
-from weir_operator.reconcile.resources import Key, Observation, read_observation
+from weir_operator.reconcile.resources import Key, Namespace, Observation, read_observation
 
 _MAX_FILE_BYTES: Final = 1 << 20
 _MAX_FILES: Final = 1000
@@ -26,7 +26,7 @@ class Policies:
 
     observations: tuple[Observation, ...] = ()
     where: Mapping[Key, str] = field(default_factory=dict)
-    namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    namespaces: Mapping[str, Namespace] = field(default_factory=dict)
     errors: tuple[str, ...] = ()
 
 
@@ -58,7 +58,7 @@ class PolicyFolder:
         """All files. An object keeps its identity, and so its `duration`, while its file states it or is broken."""
         observations: dict[Key, Observation] = {}
         where: dict[Key, str] = {}
-        namespaces: dict[str, Mapping[str, str]] = {}
+        namespaces: dict[str, Namespace] = {}
         errors: list[str] = []
         broken: set[str] = set()
         for file, content in self._contents():

@@ -156,6 +156,7 @@ class Pods:
             owner=top_owner(metadata),
             addresses=tuple(str(each["ip"]) for each in status.get("podIPs") or () if each.get("ip")),
             host_network=bool(spec.get("hostNetwork")),
+            annotations=metadata.get("annotations") or {},
         )
         containers = frozenset(str(each.get("containerID", "")) for each in status.get("containerStatuses") or ())
         return Pod(uid, local, containers)

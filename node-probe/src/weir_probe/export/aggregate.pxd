@@ -17,10 +17,11 @@ cdef class Aggregator:
     cdef public bint patient
     cdef readonly Py_ssize_t waiting
     cdef Ticker ticker
-    cdef readonly object behind
     cdef readonly object totals
     cdef readonly object stored
-    cdef unsigned int[:] identity
+    cdef unsigned int[:, :] identity
+    cdef unsigned char[:] set_of
+    cdef unsigned long long[:] counted_by
     cdef unsigned long long[:, :] total_packets
     cdef unsigned long long[:, :] total_bytes
     cdef unsigned long long[:] opened
@@ -44,12 +45,12 @@ cdef class Aggregator:
     cdef readonly object later
     cdef unsigned char[:, :] tcp_flags
     cdef unsigned long long mask, peer_mask
-    cdef unsigned int role, protocol, local, other, behind_peer
+    cdef unsigned int role, protocol, local, other, interface, peer_interface
 
     @cython.locals(row=cython.Py_ssize_t, i=cython.Py_ssize_t, mask=cython.ulonglong, peer_mask=cython.ulonglong,
                    a=cython.ulonglong, b=cython.ulonglong, opened=cython.bint, live=cython.bint, side=cython.uint,
                    iface=cython.ushort, peer_iface=cython.ushort, event=cython.uint, close=cython.int,
-                   opener=cython.uint, counted=cython.Py_ssize_t)
+                   opener=cython.uint, counted=cython.Py_ssize_t, elsewhere=cython.ulonglong)
     cpdef void consume(self, Py_ssize_t count)
 
     @cython.locals(slot="unsigned int[:]", kind="unsigned char[:]", ns="unsigned long long[:]", at=cython.Py_ssize_t,
@@ -59,13 +60,16 @@ cdef class Aggregator:
     @cython.locals(side=cython.uint, iface=cython.ushort, peer_iface=cython.ushort)
     cdef bint _resolve(self, Py_ssize_t i, unsigned int other) except -1
 
-    @cython.locals(bit=cython.uint, at=cython.Py_ssize_t, which=cython.Py_ssize_t, mine=cython.Py_ssize_t)
-    cdef void _spread(self, unsigned long long mask, unsigned int role, unsigned int local, unsigned int peer,
+    cdef unsigned int _named(self, unsigned int bit, unsigned int interface) noexcept
+
+    @cython.locals(bit=cython.uint, at=cython.Py_ssize_t, which=cython.Py_ssize_t, mine=cython.Py_ssize_t,
+                   local=cython.uint)
+    cdef void _spread(self, unsigned long long mask, unsigned int role, unsigned int interface, unsigned int peer,
                       unsigned long long sent, unsigned long long received, bint opened, bint live, Py_ssize_t row,
                       int close)
 
     @cython.locals(bit=cython.uint, at=cython.Py_ssize_t)
-    cdef void _time(self, unsigned long long mask, unsigned int role, unsigned int local, unsigned int peer,
+    cdef void _time(self, unsigned long long mask, unsigned int role, unsigned int interface, unsigned int peer,
                     unsigned int what, unsigned long long took_ns)
 
     @cython.locals(bit=cython.uint)

@@ -37,22 +37,34 @@ def _protocol(proto: int) -> int:
 
 
 class Aggregator:
-    """Consumes a Ticker's rows. `behind[iface id]` is the identity of the workload behind an interface.
+    """Consumes a Ticker's rows. `behind[s, i]` is the identity of the workload behind interface i, as observations of
+    set s name it; the set of each is `set_of[bit]` (behind.Behind). `counted_by[slot]` are the observations that count
+    the connection of a slot by another one (translation.Translations), in their totals.
 
     A flow whose peer is being asked for is left for the next tick, with all that it counted (`Ticker.postpone`).
     """
 
-    def __init__(self, slots: npt.NDArray[Any], exported: npt.NDArray[Any], ticker: Ticker, peers: Peers) -> None:
+    def __init__(  # noqa: PLR0917
+        self,
+        slots: npt.NDArray[Any],
+        exported: npt.NDArray[Any],
+        ticker: Ticker,
+        peers: Peers,
+        behind: npt.NDArray[np.uint32],
+        set_of: npt.NDArray[np.uint8],
+        counted_by: npt.NDArray[np.uint64],
+    ) -> None:
         self.series = SeriesTable()
         self.peers = peers
         self.with_metrics = 0  # observations that ask for series
         self.patient = True  # False: count now by what is known now
         self.waiting = 0  # flows that were left in the last tick
         self.ticker = ticker
-        self.behind = np.zeros(65536, np.uint32)
         self.totals = np.zeros(64, TOTAL)
         self.stored = np.zeros(2, np.uint64)  # packets, bytes of all flows since this process began
-        self.identity = self.behind.data
+        self.identity = behind.data
+        self.set_of = set_of.data
+        self.counted_by = counted_by.data
         self.total_packets = self.totals["packets"].data
         self.total_bytes = self.totals["bytes"].data
         self.opened = self.totals["opened"].data
@@ -78,7 +90,8 @@ class Aggregator:
         self.reset = slots["reset"].data
         self.tcp_flags = slots["tcp_flags"].data
         self.mask = self.peer_mask = 0
-        self.role = self.protocol = self.local = self.other = self.behind_peer = 0
+        self.role = self.protocol = self.local = self.other = 0
+        self.interface = self.peer_interface = 0
 
     def consume(self, count: int) -> None:
         """Count the first `count` rows of the ticker, once each."""
@@ -112,8 +125,9 @@ class Aggregator:
             live = (event & 2) == 0
             if side:  # from here on: a is what the workload sent, b what it received
                 a, b = b, a
-            self._total(mask, a, b, opened, live)
-            self._total(peer_mask & ~mask, b, a, opened, live)
+            elsewhere = self.counted_by[i]
+            self._total(mask & ~elsewhere, a, b, opened, live)
+            self._total(peer_mask & ~mask & ~elsewhere, b, a, opened, live)
             if self._resolve(i, other):
                 close = -1
                 if event & 2 and self.proto[i] == 6:
@@ -126,9 +140,9 @@ class Aggregator:
                         event & 4 != 0,
                     )
                 counted = row if event & 8 else -1
-                self._spread(self.mask, self.role, self.local, self.other, a, b, opened, live, counted, close)
+                self._spread(self.mask, self.role, self.interface, self.other, a, b, opened, live, counted, close)
                 self._spread(
-                    self.peer_mask, 1 - self.role, self.behind_peer, self.local, b, a, opened, live, counted, close
+                    self.peer_mask, 1 - self.role, self.peer_interface, self.local, b, a, opened, live, counted, close
                 )
 
     def consume_times(self, samples: npt.NDArray[Any]) -> None:
@@ -148,12 +162,12 @@ class Aggregator:
                 continue
             if not self._resolve(i, self._peer(i, 1 - (self.workload_side[i] & 1), False)):
                 continue
-            self._time(self.mask, self.role, self.local, self.other, kind[at], ns[at])
-            self._time(self.peer_mask, 1 - self.role, self.behind_peer, self.local, kind[at], ns[at])
+            self._time(self.mask, self.role, self.interface, self.other, kind[at], ns[at])
+            self._time(self.peer_mask, 1 - self.role, self.peer_interface, self.local, kind[at], ns[at])
         self.later = samples[left != 0][:SAMPLES]
 
     def _resolve(self, i: int, other: int) -> bool:
-        """Whose flow it is, into `mask` to `behind_peer`: False if no observation asks for series of it.
+        """Whose flow it is, into `mask` to `peer_interface`: False if no observation asks for series of it.
 
         `other` is the identity of its peer."""
         iface = self.iface[i]
@@ -166,19 +180,24 @@ class Aggregator:
         side = self.workload_side[i] & 1
         self.protocol = _protocol(self.proto[i])
         self.role = 0 if self.opener[i] == side else 1
+        self.interface = iface
+        self.peer_interface = peer_iface
         if iface != 0:
-            self.local = self.identity[iface]
+            self.local = self.identity[0, iface]
         else:  # between two interfaces: it was handed over and the next has not seen a packet yet
             self.local = self.peers.find(self.addr[i, side, 0], self.addr[i, side, 1])
         self.other = other & _INDEX
-        self.behind_peer = self.identity[peer_iface] if self.peer_mask else 0
         return True
+
+    def _named(self, bit: int, interface: int) -> int:
+        """The identity behind an interface, as the observation of this bit names it. Interface 0: `local`."""
+        return self.identity[self.set_of[bit], interface] if interface else self.local
 
     def _spread(  # noqa: PLR0917  a C call
         self,
         mask: int,
         role: int,
-        local: int,
+        interface: int,
         peer: int,
         sent: int,
         received: int,
@@ -191,6 +210,7 @@ class Aggregator:
         bit = 0
         while mask:
             if mask & 1:
+                local = self._named(bit, interface)
                 at = self.series.add(bit, role, self.protocol, local, peer, sent, received, opened, live)
                 if row >= 0:
                     for which in range(_COUNTERS):
@@ -201,11 +221,11 @@ class Aggregator:
             mask >>= 1
             bit += 1
 
-    def _time(self, mask: int, role: int, local: int, peer: int, what: int, took_ns: int) -> None:  # noqa: PLR0917
+    def _time(self, mask: int, role: int, interface: int, peer: int, what: int, took_ns: int) -> None:  # noqa: PLR0917
         bit = 0
         while mask:
             if mask & 1:
-                at = self.series.find(bit, role, self.protocol, local, peer)
+                at = self.series.find(bit, role, self.protocol, self._named(bit, interface), peer)
                 if at >= 0:
                     self.series.time(at, what, took_ns)
             mask >>= 1

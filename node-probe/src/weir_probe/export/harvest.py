@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from weir_api.base import seconds
 from weir_api.flowobservation import FlowLogMode
@@ -14,11 +15,13 @@ from weir_api.nodeprobe import PlannedObservation
 from weir_probe.capture.model import Capture, Interface
 from weir_probe.export import records
 from weir_probe.export.aggregate import Aggregator
+from weir_probe.export.behind import Behind
 from weir_probe.export.live import LiveFlow, busiest
 from weir_probe.export.names import Names
 from weir_probe.export.recorder import Recorder
 from weir_probe.export.series import OVERFLOW
 from weir_probe.export.sink import Queued
+from weir_probe.export.translation import Tracker, Translations
 from weir_probe.export.window import Window
 from weir_probe.plan.pods import LocalPod
 from weir_probe.streams.layout import LIVE
@@ -54,6 +57,7 @@ class Harvest:
         window_ticks: int,
         live_rows: int,
         sink: Queued | None,
+        tracker: Tracker | None,
     ) -> None:
         self.names = names
         self.live: list[LiveFlow] = []
@@ -70,7 +74,18 @@ class Harvest:
         # ids of flows differ from those of an earlier process, which began in an earlier second
         self._measures = Measures(capture.measured)
         self._ticker = Ticker(slots, exported, int(time.time()) << 24, capture.measured, self._measures.written)
-        self._aggregator = Aggregator(slots, exported, self._ticker, names.table)
+        self._behind = Behind(names)
+        self.translations = Translations(slots, exported, names, tracker)
+        behind = self._behind
+        self._aggregator = Aggregator(
+            slots,
+            exported,
+            self._ticker,
+            names.table,
+            behind.identities,
+            behind.set_of,
+            self.translations.table["counted_by"],
+        )
         self._recorder = Recorder(slots, exported, self._ticker, capture.measured)
         self.series = self._aggregator.series
         self.totals = self._aggregator.totals
@@ -86,6 +101,8 @@ class Harvest:
 
     def observe(self, observations: Iterable[PlannedObservation], bits: Mapping[str, int]) -> None:
         """Count for these from now on: a bit that was not in use starts at zero, the others go on."""
+        observations = list(observations)
+        self._behind.observe(observations, bits)
         with_metrics = logged = 0
         named: dict[int, str] = {}
         for observation in observations:
@@ -120,8 +137,8 @@ class Harvest:
 
     def belongs(self, interface: Interface, pod: LocalPod) -> None:
         """Whose workload is behind an interface."""
-        self.names.interfaces[interface.id] = pod
-        self._aggregator.behind[interface.id] = self.names.of(pod)
+        self.names.interface_names[interface.id] = interface.name
+        self._behind.put(interface.id, pod)
 
     def leave(self, interface: Interface) -> None:
         """An interface is no longer watched."""
@@ -130,7 +147,7 @@ class Harvest:
     def set_pods(self, pods: tuple[LocalPod, ...]) -> None:
         """The pods of this node; series of other workloads go once their last flows are counted."""
         self.names.set_pods(pods)
-        self._present = {self.names.of(pod) for pod in pods}
+        self._present = self._behind.set_pods(pods)
         self._until_swept = _LAST_FLOWS + math.ceil(self.names.wait_s)
 
     @property
@@ -152,6 +169,7 @@ class Harvest:
             int(self._timeouts.tcp_closed_s * per_second),
             int(self._timeouts.other_idle_s * per_second),
         )
+        self.translations.meet(self._ticker.rows[:count], self._ticker.tick)
         self._aggregator.consume(count)
         self._aggregator.consume_times(samples)
         written = self._recorder.consume(count, clock.monotonic_ns)
@@ -163,7 +181,8 @@ class Harvest:
                 node=self._node,
                 wall_offset_ns=time.time_ns() - time.monotonic_ns(),
                 observations=self._observations,
-                names=self.names.moment(self._capture.slots["addr"][self._recorder.records["slot"][:written]]),
+                names=self.names.moment(self._addresses(self._recorder.records["slot"][:written])),
+                translated=self.translations.table,
             )
             self._sink.write(block)
         if self._live_rows and now - self.ticked > 0.1:
@@ -184,12 +203,22 @@ class Harvest:
         self.ticked = now
         self.tick_seconds = time.perf_counter() - began
 
+    def _addresses(self, slots: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint64]:
+        """Of these flows, rows of two words."""
+        ends = self._capture.slots["addr"][slots].reshape(-1, 2)
+        return np.concatenate([ends, self.translations.table["addr"][slots]])
+
     def _forget(self) -> None:
         """Addresses that no flow has, and names that nothing needs."""
+        self.translations.forget()
         self.names.forget(max(0, self._ticker.tick - _REMEMBERED))
         keys = self.series.rows["key"][: self.series.used]
         self.names.tidy(
-            {*(keys >> np.uint64(27) & np.uint64(OVERFLOW)).tolist(), *(keys & np.uint64(OVERFLOW)).tolist()}
+            {
+                *(keys >> np.uint64(27) & np.uint64(OVERFLOW)).tolist(),
+                *(keys & np.uint64(OVERFLOW)).tolist(),
+                *self._present,
+            }
         )
 
     def _sweep(self) -> None:

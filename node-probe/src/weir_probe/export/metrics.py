@@ -74,6 +74,7 @@ class Readings:
     lost: Mapping[str, int]  # packets that never reached the parser, by reason
     unmeasured: Mapping[str, int]  # what was counted but not measured, by reason
     records: Mapping[str, int]  # flow records by result
+    untranslated: int  # connections that the kernel's tracking was not asked about
     live_flows: int
     interfaces: int
     rung: str
@@ -104,21 +105,25 @@ class FlowMetrics(Collector):
         yield from _of_probe(readings)
 
     def _of_flows(self, readings: Readings) -> Iterator[Metric]:
-        directed = (*_SERIES_LABELS, "direction")
+        keyed = ((row, unpack(int(row["key"]))) for row in readings.rows)
+        series = [(row, *key) for row, key in keyed if key[0] in readings.observations]
+        locals_ = {local: self._names.identity(local) for _, _, _, _, local, _ in series}
+        #: what pods and namespaces are asked for; a series has those of its observation, and the others empty
+        carried = sorted({name for identity in locals_.values() for name, _ in identity.labels})
+        undirected = (*_SERIES_LABELS, *carried)
+        directed = (*undirected, "direction")
         packets = CounterMetricFamily("weir_flow_packets", "Packets of observed flows.", labels=directed)
         octets = CounterMetricFamily(
             "weir_flow_bytes", "Bytes of observed flows, link-layer headers included.", labels=directed
         )
         connections = CounterMetricFamily(
-            "weir_connections", "Flows that were seen for the first time.", labels=_SERIES_LABELS
+            "weir_connections", "Flows that were seen for the first time.", labels=undirected
         )
-        live = GaugeMetricFamily("weir_live_flows", "Flows in the flow table.", labels=_SERIES_LABELS)
-        performance = _Performance()
-        for row in readings.rows:
-            bit, role, protocol, local, peer = unpack(int(row["key"]))
-            if bit not in readings.observations:
-                continue
-            here, there = self._names.identity(local), self._names.identity(peer)
+        live = GaugeMetricFamily("weir_live_flows", "Flows in the flow table.", labels=undirected)
+        performance = _Performance(undirected)
+        for row, bit, role, protocol, local, peer in series:
+            here, there = locals_[local], self._names.identity(peer)
+            has = dict(here.labels)
             labels = (
                 *readings.observations[bit],
                 here.namespace,
@@ -130,6 +135,7 @@ class FlowMetrics(Collector):
                 there.name,
                 PROTOCOLS[protocol],
                 "" if local == OVERFLOW else ROLES[role],
+                *(has.get(name, "") for name in carried),
             )
             for index, direction in enumerate(_DIRECTIONS):
                 packets.add_metric((*labels, direction), int(row["packets"][index]))
@@ -151,15 +157,15 @@ class FlowMetrics(Collector):
 class _Performance:
     """What flows were measured, of all series. No TCP metrics without TCP, and no times that none took."""
 
-    def __init__(self) -> None:
-        directed = (*_SERIES_LABELS, "direction")
+    def __init__(self, labels: tuple[str, ...]) -> None:
+        directed = (*labels, "direction")
         self._directed = [CounterMetricFamily(name, text, labels=directed) for name, text in _DIRECTED]
-        self._undirected = [CounterMetricFamily(name, text, labels=_SERIES_LABELS) for name, text in _UNDIRECTED]
-        self._timed = [HistogramMetricFamily(name, text, labels=_SERIES_LABELS) for name, text in _TIMED]
+        self._undirected = [CounterMetricFamily(name, text, labels=labels) for name, text in _UNDIRECTED]
+        self._timed = [HistogramMetricFamily(name, text, labels=labels) for name, text in _TIMED]
         self._closed = CounterMetricFamily(
             "weir_tcp_closed_connections",
             "TCP connections that ended, by how.",
-            labels=(*_SERIES_LABELS, "close_type"),
+            labels=(*labels, "close_type"),
         )
 
     def add(self, labels: tuple[str, ...], row: npt.NDArray[Any]) -> None:
@@ -214,6 +220,11 @@ def _of_probe(readings: Readings) -> Iterator[Metric]:
     for result, count in readings.records.items():
         records.add_metric([result], count)
     yield from (packets, octets, lost, unmeasured, records)
+    yield CounterMetricFamily(
+        "weir_probe_untranslated_connections",
+        "Connections to what may be a Service, of which there was no time to ask who answers them.",
+        value=readings.untranslated,
+    )
     yield GaugeMetricFamily("weir_probe_table_flows", "Flows in the flow table.", value=readings.live_flows)
     yield GaugeMetricFamily("weir_probe_interfaces", "Interfaces that are watched.", value=readings.interfaces)
     yield GaugeMetricFamily(

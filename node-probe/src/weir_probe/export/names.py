@@ -55,11 +55,16 @@ class Moment:
     """Who was who at one moment, for sinks that ask later (records.Names)."""
 
     interfaces: Mapping[int, LocalPod]
+    interface_names: Mapping[int, str]
     ends: Mapping[bytes, End]
 
     def of_interface(self, iface_id: int) -> LocalPod | None:
         """The pod behind an interface of this node."""
         return self.interfaces.get(iface_id)
+
+    def name_of_interface(self, iface_id: int) -> str:
+        """What the kernel called an interface."""
+        return self.interface_names.get(iface_id, "")
 
     def of_address(self, packed: bytes) -> End:
         """Whoever had this address, of those that the moment was made for."""
@@ -78,6 +83,7 @@ class Names:
         """`asks`: there is somebody to ask about addresses."""
         self.table = Peers(ranges, feed.MAX_ADDRESSES, asks=asks)
         self.interfaces: dict[int, LocalPod] = {}
+        self.interface_names: dict[int, str] = {}
         self.wait_s = wait_s
         self._identities: list[Identity] = list(CLASSES)
         self._index: dict[Identity, int] = {identity: i for i, identity in enumerate(CLASSES)}
@@ -113,12 +119,12 @@ class Names:
         """The identity behind an index."""
         return _OVERFLOW if number == OVERFLOW else self._identities[number]
 
-    def tidy(self, in_series: Iterable[int]) -> None:
-        """Free the indices that neither the table, nor interfaces, nor these series hold, now and the last time: a
-        scrape may still be naming what it read before."""
+    def tidy(self, held: Iterable[int]) -> None:
+        """Free the indices that neither the table, nor interfaces, nor whoever says `held` hold, now and the last time:
+        a scrape may still be naming what it read before."""
         if len(self._index) < _TIDY_FROM:
             return
-        used = {*range(len(CLASSES)), *in_series, *(self.of(pod) for pod in self.interfaces.values())}
+        used = {*range(len(CLASSES)), *held, *(self.of(pod) for pod in self.interfaces.values())}
         used.update((self.table.entries["value"][: self.table.used] & INDEX).tolist())
         unused = set(self._index.values()) - used
         for number in unused & self._unused:
@@ -153,6 +159,14 @@ class Names:
             self.met.append(packed)
         else:
             self.table.enter(first, second, self.table.class_of(first, second), 0)
+
+    def need(self, first: int, second: int, tick: int) -> None:
+        """An address that is to be known, though no flow has it, as of this tick."""
+        at = self.table.place(first, second)
+        if at < 0 and self.table.asks:
+            self.table.enter(first, second, UNKNOWN | self.table.class_of(first, second), tick)
+        elif at >= 0 and self.table.entries["used"][at] != KEPT:
+            self.table.entries["used"][at] = tick
 
     def after_tick(self) -> None:
         """Note which addresses flows have that nobody knew, and let those that wait too long count for their class."""
@@ -210,7 +224,11 @@ class Names:
         """Who has these addresses now, rows of two words. Shares what never changes of interfaces: an interface's id is
         another's only 65,535 interfaces later."""
         unique = np.unique(addresses.reshape(-1, 2), axis=0)
-        return Moment(self.interfaces, {packed: self._end(packed) for packed in (row.tobytes() for row in unique)})
+        return Moment(
+            self.interfaces,
+            self.interface_names,
+            {packed: self._end(packed) for packed in (row.tobytes() for row in unique)},
+        )
 
     def _end(self, packed: bytes) -> End:
         pod = self._local.get(packed)

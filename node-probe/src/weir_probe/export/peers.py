@@ -20,12 +20,16 @@ Network = IPv4Network | IPv6Network
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What a metric says of one end of a flow. `kind` and `name` are empty for a class of addresses."""
+    """What a metric says of one end of a flow. `kind` and `name` are empty for a class of addresses.
+
+    `labels` are Prometheus labels and their values, of a workload that is observed by a policy that asks for some.
+    """
 
     class_: str
     namespace: str = ""
     kind: str = ""
     name: str = ""
+    labels: tuple[tuple[str, str], ...] = ()
 
     def __str__(self) -> str:
         if self.class_ == "workload":

@@ -34,6 +34,9 @@ class Names(Protocol):
     def of_interface(self, iface_id: int) -> LocalPod | None:
         """The pod behind an interface of this node."""
 
+    def name_of_interface(self, iface_id: int) -> str:
+        """What the kernel calls an interface."""
+
     def of_address(self, packed: bytes) -> End:
         """Whoever has this address: 16 bytes in network order, IPv4 v4-mapped."""
 
@@ -64,6 +67,9 @@ class RecordBlock:
     max_ns: npt.NDArray[np.uint64]
     close_type: npt.NDArray[np.uint8]  # an index of CLOSE_TYPES; 0 but in the last record of a TCP flow
     iface: npt.NDArray[np.uint16]  # the interface of the workload at this end; 0: none is watched
+    connection: npt.NDArray[np.uint64]  # both initial sequence numbers of a TCP connection; 0: not seen
+    nat_addr: npt.NDArray[np.uint64]  # (n, 2): where packets to dst really go; 0: there
+    nat_port: npt.NDArray[np.uint16]
 
     def __len__(self) -> int:
         return len(self.flow_id)
@@ -78,12 +84,17 @@ def block(
     wall_offset_ns: int,
     observations: Mapping[int, str],
     names: Names,
+    translated: npt.NDArray[Any],
 ) -> RecordBlock:
     """Join `records` (recorder.RECORD) with their slots: before the ticker releases them, and nothing shared is kept.
 
-    `wall_offset_ns` is Unix time minus CLOCK_MONOTONIC, both now.
+    `wall_offset_ns` is Unix time minus CLOCK_MONOTONIC, both now; `translated` is translation.TRANSLATED, by slot.
     """
     slot = records["slot"]
+    real = translated[slot]
+    real[real["flow_id"] != records["flow_id"]] = 0
+    opened = (slots["syn"][slot] > 0) & (slots["synack"][slot] > 0)
+    initial = slots["initial_seq"][slot].astype(np.uint64)
     row = np.arange(len(slot))[:, np.newaxis]
     opener = (slots["opener"][slot] & 1).astype(np.intp)
     sides = np.stack([opener, 1 - opener], axis=1)
@@ -117,6 +128,9 @@ def block(
         max_ns=records["max_ns"].copy(),
         close_type=_close_types(records, slots["opening"][slot], slots["reset"][slot], flags),
         iface=interfaces[row, sides ^ inside[:, np.newaxis]],
+        connection=np.where(opened, initial[:, 0] << np.uint64(32) | initial[:, 1], np.uint64(0)),
+        nat_addr=real["addr"].copy(),
+        nat_port=real["port"].copy(),
     )
 
 
@@ -143,9 +157,23 @@ def lines(block: RecordBlock) -> Iterator[bytes]:
     for start in range(0, len(block), _CHUNK):
         columns = _columns(block, slice(start, start + _CHUNK))
         figures = _figures(block, slice(start, start + _CHUNK))
-        for flow, sequence, ended, asked, begin, end, addr, port, proto, packets, octets, flags, iface in zip(
-            *columns, strict=True
-        ):
+        for (
+            flow,
+            sequence,
+            ended,
+            asked,
+            begin,
+            end,
+            addr,
+            port,
+            proto,
+            packets,
+            octets,
+            flags,
+            iface,
+            connection,
+            nat,
+        ) in zip(*columns, strict=True):
             src, src_namespace, src_workload, src_pod = words.end(iface[0], *addr[0])
             dst, dst_namespace, dst_workload, dst_pod = words.end(iface[1], *addr[1])
             yield (
@@ -156,7 +184,8 @@ def lines(block: RecordBlock) -> Iterator[bytes]:
                 f'"src_namespace":{src_namespace},"src_workload":{src_workload},"src_pod":{src_pod},'
                 f'"dst_namespace":{dst_namespace},"dst_workload":{dst_workload},"dst_pod":{dst_pod},'
                 f'"packets_tx":{packets[0]},"packets_rx":{packets[1]},"bytes_tx":{octets[0]},"bytes_rx":{octets[1]},'
-                f'"tcp_flags_tx":{flags[0]},"tcp_flags_rx":{flags[1]}{next(figures)}}}\n'
+                f'"tcp_flags_tx":{flags[0]},"tcp_flags_rx":{flags[1]},"interfaces":{words.interfaces(*iface)}'
+                f"{_connection(connection)}{words.translation(*nat)}{next(figures)}}}\n"
             ).encode()
 
 
@@ -176,6 +205,8 @@ def _columns(block: RecordBlock, rows: slice) -> tuple[list[Any], ...]:
         block.bytes[rows].tolist(),
         block.tcp_flags[rows].tolist(),
         block.iface[rows].tolist(),
+        block.connection[rows].tolist(),
+        list(zip(*block.nat_addr[rows].T.tolist(), block.nat_port[rows].tolist(), strict=True)),
     )
 
 
@@ -193,6 +224,10 @@ def _figures(block: RecordBlock, rows: slice) -> Iterator[str]:
         yield told + f',"close_type":"{CLOSE_TYPES[close]}"' if close else told
 
 
+def _connection(number: int) -> str:
+    return f',"connection":"{number:016x}"' if number else ""
+
+
 class _Words:
     """The JSON of what repeats within a block, made once: names may hold anything, so all of it is escaped."""
 
@@ -200,6 +235,25 @@ class _Words:
         self._block = block
         self._ends: dict[tuple[int, int, int], tuple[str, ...]] = {}
         self._observations: dict[int, str] = {}
+        self._interfaces: dict[tuple[int, int], str] = {}
+
+    def interfaces(self, src: int, dst: int) -> str:
+        """A list of the names of the interfaces that are watched at both ends."""
+        known = self._interfaces.get((src, dst))
+        if known is None:
+            named = (self._block.names.name_of_interface(iface) for iface in (src, dst) if iface)
+            known = self._interfaces[src, dst] = json.dumps(list(named))
+        return known
+
+    def translation(self, first: int, second: int, port: int) -> str:
+        """Who really is at dst, as members of a JSON object; nothing where dst is."""
+        if not first | second:
+            return ""
+        address_, namespace, workload, pod = self.end(0, first, second)
+        return (
+            f',"dst_nat":{address_},"dst_nat_port":{port},"dst_nat_namespace":{namespace},'
+            f'"dst_nat_workload":{workload},"dst_nat_pod":{pod}'
+        )
 
     def end(self, iface: int, first: int, second: int) -> tuple[str, ...]:
         """Address, namespace, workload, pod."""

@@ -1,6 +1,7 @@
 """The workloads of this node, as the plan's selectors are asked about them and as the probe finds their interfaces."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from weir_api.selector import Workload
 
@@ -15,6 +16,7 @@ class LocalPod:
     owner: tuple[str, str]
     addresses: tuple[str, ...] = ()
     host_network: bool = False
+    annotations: Mapping[str, str] = field(default_factory=dict)
     #: leads to its network namespace, e.g. /proc/<pid>/ns/net; "": to be found by the pod's uid
     netns: str = ""
 

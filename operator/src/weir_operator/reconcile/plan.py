@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from weir_api.flowobservation import CallLogMode, FlowLogMode, FlowObservationSpec, Protocols, Redaction, Sampling
+from weir_api.metric_labels import of_namespace, values
 from weir_api.nodeprobe import (
     MAX_OBSERVATIONS,
     REPORT_INTERVAL_S,
@@ -14,10 +15,10 @@ from weir_api.nodeprobe import (
     plan,
 )
 from weir_api.selector import Selector, selects, selects_labels
-from weir_operator.reconcile.resources import Key, Observation, Pod
+from weir_operator.reconcile.resources import Key, Namespace, Observation, Pod
 
-Labels = Mapping[str, str]
 _CACHED_PLANS: Final = 4096
+_NOTHING: Final[Mapping[str, str]] = {}
 
 
 @dataclass(slots=True)
@@ -27,7 +28,8 @@ class Share:
     pods: int = 0
     #: Of these, the ones that a probe must have attached.
     running: int = 0
-    namespaces: set[str] = field(default_factory=set)
+    #: Of these, what metrics carry of each.
+    namespaces: dict[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,28 +44,43 @@ class Placement:
 
 
 def effective_namespaces(
-    observation: Observation, selector: Selector, namespaces: Mapping[str, Labels]
+    observation: Observation, selector: Selector, namespaces: Mapping[str, Namespace]
 ) -> frozenset[str]:
     """Whose pods the selector is asked about: its own namespace's, or those that its namespaceSelector selects."""
     if selector.namespace_selector is None:
         return frozenset({observation.namespace})
     wanted = selector.namespace_selector
-    return frozenset(name for name, labels in namespaces.items() if selects_labels(wanted, labels))
+    return frozenset(name for name, namespace in namespaces.items() if selects_labels(wanted, namespace.labels))
 
 
-def place(selector: Selector, namespaces: frozenset[str], pods: Iterable[Pod], nodes: Collection[str]) -> Placement:
-    """Where the pods that a selector, effective in `namespaces`, selects are; pods of unknown nodes are left out."""
+def carried(
+    spec: FlowObservationSpec, names: Iterable[str], namespaces: Mapping[str, Namespace]
+) -> dict[str, Mapping[str, str]]:
+    """What the metrics of an observation carry of each of these namespaces."""
+    entries = [entry for entry in spec.signals.metrics.labels or () if of_namespace(entry)]
+    if not entries:
+        return dict.fromkeys(names, _NOTHING)
+    known = ((name, namespaces.get(name, Namespace())) for name in names)
+    return {name: values(entries, namespace.labels, namespace.annotations) for name, namespace in known}
+
+
+def place(
+    selector: Selector, namespaces: Mapping[str, Mapping[str, str]], pods: Iterable[Pod], nodes: Collection[str]
+) -> Placement:
+    """Where the pods that a selector, effective in `namespaces` (with what is `carried` of each), selects are; pods of
+    unknown nodes are left out."""
     shares: dict[str, Share] = {}
+    effective = frozenset(namespaces)
     for pod in pods:
-        if pod.node in nodes and selects(selector, namespaces, pod.workload):
+        if pod.node in nodes and selects(selector, effective, pod.workload):
             share = shares.setdefault(pod.node, Share())
             share.pods += 1
             share.running += pod.running
-            share.namespaces.add(pod.workload.namespace)
+            share.namespaces[pod.workload.namespace] = namespaces[pod.workload.namespace]
     return Placement(shares)
 
 
-def planned(observation: Observation, namespaces: Iterable[str]) -> PlannedObservation:
+def planned(observation: Observation, namespaces: Mapping[str, Mapping[str, str]]) -> PlannedObservation:
     """An accepted observation as a node needs it.
 
     `namespaces` are only those that have pods on the node: a new namespace elsewhere leaves its plan as it is, and the
@@ -82,6 +99,8 @@ def planned(observation: Observation, namespaces: Iterable[str]) -> PlannedObser
         selector=spec.selector,
         metrics=spec.signals.metrics.l4,
         max_series=spec.signals.metrics.max_series,
+        labels=spec.signals.metrics.labels or [],
+        namespace_labels={name: dict(found) for name, found in sorted(namespaces.items()) if found},
         flow_logs=logs if logs is not None and logs.mode is not FlowLogMode.OFF else None,
         calls=_planned_calls(spec),
     )
@@ -122,7 +141,7 @@ class Planner:
         self._on_node: dict[str, dict[Key, tuple[Observation, Share]]] = {}
         self._specs: dict[str, NodeProbeSpec] = {}
         self._left_out: dict[str, list[Key]] = {}
-        self._cache: dict[tuple[tuple[str, int, tuple[str, ...]], ...], NodeProbeSpec] = {}
+        self._cache: dict[tuple[object, ...], NodeProbeSpec] = {}
 
     def compile(
         self, placed: Iterable[tuple[Observation, Placement]], report_interval_s: int = REPORT_INTERVAL_S
@@ -182,7 +201,7 @@ class Planner:
         self._left_out[node] = [observation.key for observation, _ in chosen[MAX_OBSERVATIONS:]]
 
     def _plan(self, chosen: list[tuple[Observation, Share]]) -> NodeProbeSpec:
-        identity = tuple((o.uid, o.generation, tuple(sorted(share.namespaces))) for o, share in chosen)
+        identity = tuple((o.uid, o.generation, _content(share.namespaces)) for o, share in chosen)
         found = self._cache.get(identity)
         if found is None:
             if len(self._cache) >= _CACHED_PLANS:
@@ -191,3 +210,7 @@ class Planner:
             found = plan(contents, report_interval_s=self._interval_s)
             self._cache[identity] = found
         return found
+
+
+def _content(namespaces: Mapping[str, Mapping[str, str]]) -> tuple[object, ...]:
+    return tuple((name, *sorted(found.items())) for name, found in sorted(namespaces.items()))

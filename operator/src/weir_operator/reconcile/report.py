@@ -45,6 +45,7 @@ class Measured:
     packets_per_second: _Amount = 0
     bytes_per_second: _Amount = 0
     series: _Count = 0
+    overflowed_flows: _Count = 0
     top_peers: tuple[PeerRate, ...] = ()
     effective: tuple[Downgrade, ...] = ()
     issues: tuple[Issue, ...] = ()

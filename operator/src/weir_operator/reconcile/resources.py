@@ -5,7 +5,7 @@ Reading never fails: an object that a model refuses becomes a record that says s
 
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from ipaddress import ip_address, ip_network
 from typing import Any, Final
@@ -241,9 +241,20 @@ def _first_two(cidr: object) -> tuple[str, ...]:
     return (str(network[0]), str(network[1])) if network.num_addresses > 2 else ()
 
 
-def read_namespace(raw: Raw, _previous: Mapping[str, str] | None = None) -> Mapping[str, str]:
-    """A Namespace's labels."""
-    return dict(raw["metadata"].get("labels") or {})
+@dataclass(frozen=True, slots=True)
+class Namespace:
+    """A Namespace."""
+
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_namespace(raw: Raw, _previous: Namespace | None = None) -> Namespace:
+    """A Namespace, without what kubectl writes for itself: the whole object once more."""
+    metadata = raw["metadata"]
+    annotations = dict(metadata.get("annotations") or {})
+    annotations.pop("kubectl.kubernetes.io/last-applied-configuration", None)
+    return Namespace(dict(metadata.get("labels") or {}), annotations)
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,7 +287,7 @@ class Probe:
             self.unreadable,
             report and report.plan_hash,
             tuple(
-                (uid, m.generation, m.matched_pods, m.attached_pods, m.host_network_pods)
+                (uid, m.generation, m.matched_pods, m.attached_pods, m.host_network_pods, m.overflowed_flows > 0)
                 for uid, m in self.measured.items()
             ),
         )

@@ -170,6 +170,20 @@ def _data_flowing(views: Sequence[NodeView], around: Surroundings) -> Claim:
     return False, "NoTraffic", "no packet of the selected pods was seen in the last window"
 
 
+def _within_budget(verdict: Verdict, reports: Sequence[NodeReport]) -> Claim:
+    """The bound on series is always there; `not_supported_yet` refuses specs with a budget."""
+    beyond = {report.node: report.measured.overflowed_flows for report in reports if report.measured.overflowed_flows}
+    if verdict.refusal is not None or not beyond:
+        return _bounded(verdict, "NoBudget", "spec.budget is not given")
+    named = ", ".join(sorted(beyond, key=lambda node: (-beyond[node], node))[:_NAMED_NODES])
+    return (
+        False,
+        "SeriesLimit",
+        f"spec.signals.metrics.maxSeries: {sum(beyond.values())} flows on {len(beyond)} nodes ({named}) are counted in "
+        'the series workload="overflow"; raise it, ask for fewer labels, or select less',
+    )
+
+
 def _bounded(verdict: Verdict, reason: str, text: str) -> Claim:
     """Budget and thresholds: `not_supported_yet` refuses specs that give any."""
     if verdict.refusal is not None:
@@ -221,7 +235,7 @@ def observe(observation: Observation, around: Surroundings) -> Outcome:
         "Accepted": accepted,
         "Programmed": programmed,
         "DataFlowing": _data_flowing(views, around),
-        "WithinBudget": _bounded(verdict, "NoBudget", "spec.budget is not given"),
+        "WithinBudget": _within_budget(verdict, reports),
         "ThresholdsOK": _bounded(verdict, "NoThresholds", "spec.thresholds is not given"),
         "Ready": _ready([("Accepted", accepted), ("Programmed", programmed)]),
     }
