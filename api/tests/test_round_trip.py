@@ -1,6 +1,7 @@
 """Every model comes back from the wire as it went, refuses what it does not know, and says which field is wrong."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -22,7 +23,9 @@ PATTERNED = {
     "label value": st.sampled_from(["", "web"]),
     "DNS name": st.sampled_from(["web", "shop-2.example"]),
     "address range": st.sampled_from(["10.0.0.0/8", "2001:db8::/32"]),
+    "entry such as": st.sampled_from(["pod/app", "namespace-annotation/shop.example/tier"]),
 }
+KEYS = ["app", "shop.example/tier", "web", "shop-2.example", "pod/app", "namespace-annotation/shop.example/tier"]
 
 
 def values(schema: dict[str, Any], definitions: dict[str, Any]) -> st.SearchStrategy[Any]:
@@ -39,7 +42,9 @@ def values(schema: dict[str, Any], definitions: dict[str, Any]) -> st.SearchStra
     if schema.get("format") == "date-time":
         return st.just("2026-01-02T03:04:05Z")
     if "patternProperties" in schema:
-        return st.dictionaries(PATTERNED["label key"], PATTERNED["label value"], max_size=2)
+        ((pattern, child),) = schema["patternProperties"].items()
+        keys = st.sampled_from([key for key in KEYS if re.search(pattern, key)])
+        return st.dictionaries(keys, values(child, definitions), max_size=2)
     if "pattern" in schema:
         return st.from_regex(schema["pattern"].removesuffix("$") + r"\Z").filter(
             lambda text: len(text) <= schema.get("maxLength", 99)

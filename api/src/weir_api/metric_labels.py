@@ -13,7 +13,10 @@ from pydantic import Field
 from weir_api.base import LABEL_KEY
 
 _ENTRY: Final = rf"^(pod|namespace)(-annotation)?/{LABEL_KEY.removeprefix('^')}"
-MetricLabel = Annotated[str, Field(max_length=338, pattern=_ENTRY)]
+MetricLabel = Annotated[
+    str,
+    Field(max_length=338, pattern=_ENTRY, json_schema_extra={"x-weir-type": "entry such as pod/app, namespace/team"}),
+]
 
 #: Of a value, what a metric carries: a label has no more (63 characters), an annotation may have 256 KiB.
 MAX_VALUE: Final = 128
