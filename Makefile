@@ -6,6 +6,7 @@ NODES  ?= 2
 ROUNDS ?= 5
 JOBS   ?= 3
 PARTS  := api operator node-probe cli
+BUILT_AGAIN := tests/test_images.py::test_built_again_it_is_the_same
 export PYTHON VENV
 
 .DEFAULT_GOAL := help
@@ -20,9 +21,9 @@ setup: ## apt packages, venv, compiled parts
 demo: setup ## a small shop of network namespaces, observed live
 	@$(BIN)/weir demo
 
-test: setup lint ## every test, JOBS at a time, with real eBPF, real servers, a real kube-apiserver and a real cluster
+test: setup lint ## the tests, JOBS at a time, with real eBPF, real servers, a real kube-apiserver and a real cluster
 	-PYTHONPATH=tests:. $(BIN)/python -m kube.binaries
-	$(BIN)/pytest --numprocesses=$(JOBS) --no-loadscope-reorder
+	$(BIN)/pytest --numprocesses=$(JOBS) --no-loadscope-reorder --deselect=$(BUILT_AGAIN)
 
 cluster-up: setup ## a real Kubernetes cluster on this machine, of NODES nodes; prints how to reach it
 	@PYTHONPATH=tests:. $(BIN)/python -m kube.binaries >/dev/null
@@ -33,7 +34,7 @@ cluster-down: setup ## end the cluster of cluster-up
 
 e2e: setup ## Weir on a real cluster: made for it, or the one of KUBECONFIG; ROUNDS of random faults
 	@PYTHONPATH=tests:. $(BIN)/python -m kube.binaries >/dev/null
-	WEIR_E2E_ROUNDS=$(ROUNDS) $(BIN)/pytest tests/e2e
+	WEIR_E2E_ROUNDS=$(ROUNDS) $(BIN)/pytest tests/e2e $(BUILT_AGAIN)
 
 lint: setup ## ruff, mypy, import contracts
 	$(BIN)/ruff check .

@@ -15,6 +15,7 @@ from manifests.chart import CHART
 from manifests.kustomize import ROOT, Manifest, render
 from weir_program import weir
 
+pytestmark = pytest.mark.timeout(900)  # the first test may wait for Helm to be built
 NAMESPACE = "weir-system"
 KEEP = "helm.sh/resource-policy"
 Helm = Callable[..., str]

@@ -7,6 +7,9 @@ from weir_on_cluster import WeirOnCluster
 
 pytestmark = [pytest.mark.kube, pytest.mark.root, pytest.mark.timeout(600, func_only=True)]
 
+#: Pods of a node with this taint are deleted without its kubelet's word.
+GONE = "node.kubernetes.io/out-of-service"
+
 
 def test_a_node_crashes_and_comes_back(weir: WeirOnCluster, machines: dict[str, Machine]) -> None:
     assert weir.cluster is not None
@@ -17,11 +20,21 @@ def test_a_node_crashes_and_comes_back(weir: WeirOnCluster, machines: dict[str, 
     machines[lost].crash()
     try:
         weir.kube.wait(lambda: lost in silent(weir), 90, "the status to name the node that is silent")
-        # Kubernetes starts its pods elsewhere; nobody confirms that the old ones ended, so they stay in the status
+        # Kubernetes starts its pods elsewhere; nobody confirms that the old ones ended, so they stay, and it is told
         weir.open_shop()
         weir.kube.wait(lambda: attached(weir, survivor) == len(running(weir, survivor)), 60, "all of the others' pods")
-        assert weir.status("everything")["summary"]["bytesPerSecond"] > 0
+        status = weir.status("everything")
+        assert status["summary"]["bytesPerSecond"] > 0
+        assert status["matched"]["nodes"] == len(machines)
         assert silent(weir) == {lost}
+        ready = next(each for each in status["conditions"] if each["type"] == "Ready")
+        assert (ready["status"], ready["reason"]) == ("False", "ProbeNotReporting")
+        # until an administrator says that it does not come back
+        weir.kube.kubectl("taint", "node", lost, f"{GONE}=nodeshutdown:NoExecute")
+        weir.kube.wait(lambda: weir.wait_ready("everything")["matched"]["nodes"] == 1, 90, "the rest to be all")
+        assert weir.status("everything")["matched"]["pods"] == len(weir.pods("shop", "app"))
+        assert not silent(weir)
+        weir.kube.kubectl("taint", "node", lost, f"{GONE}-")
     finally:
         weir.cluster.start(machines[lost])
 

@@ -1,6 +1,6 @@
 """Whatever is killed, cut off or filled up while traffic flows: afterwards status is right and every packet counts.
 
-WEIR_E2E_ROUNDS (2) is how many faults there are, WEIR_E2E_SEED which; the seed of a run is printed.
+WEIR_E2E_ROUNDS (3) is how many faults there are, one of each kind first; WEIR_E2E_SEED, printed by each run, is which.
 """
 
 import os
@@ -17,7 +17,7 @@ from weir_on_cluster import WeirOnCluster
 
 pytestmark = [pytest.mark.kube, pytest.mark.root, pytest.mark.timeout(1800, func_only=True)]
 
-ROUNDS = int(os.environ.get("WEIR_E2E_ROUNDS", "2"))
+ROUNDS = int(os.environ.get("WEIR_E2E_ROUNDS", "3"))
 SEED = int(os.environ.get("WEIR_E2E_SEED", "0")) or random.SystemRandom().randrange(1, 1_000_000)
 
 
