@@ -1,5 +1,6 @@
 """What is attached to interfaces, asked of the kernel and not of who attached it."""
 
+import errno
 import json
 import subprocess
 
@@ -18,8 +19,15 @@ def attached(pid: int) -> list[str]:
     def ask() -> dict[str, list[int]]:
         with IPRoute() as netlink:
             links = {link.get_attr("IFLA_IFNAME"): link["index"] for link in netlink.get_links()}
-        kinds = (syscall.TCX_INGRESS, syscall.TCX_EGRESS)
-        return {name: [p for kind in kinds for p in syscall.tcx_programs(index, kind)] for name, index in links.items()}
+        return {name: programs_of(index) for name, index in links.items()}
+
+    def programs_of(index: int) -> list[int]:
+        try:
+            return [p for kind in (syscall.TCX_INGRESS, syscall.TCX_EGRESS) for p in syscall.tcx_programs(index, kind)]
+        except OSError as error:
+            if error.errno == errno.ENODEV:  # it went meanwhile, with its pod
+                return []
+            raise
 
     programs = call_in(pid, ask)
     known = subprocess.run(["bpftool", "-j", "prog", "show"], capture_output=True, text=True, check=True).stdout

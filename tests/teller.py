@@ -48,7 +48,7 @@ class Teller:
             last.append(self.unexplained)
             return last[-1] == last[-2]
 
-        self.weir.kube.wait(same, 30, "the counters to be at rest")
+        self.weir.until(same, "the counters to be at rest")
         return last[-1]
 
     def shop(self) -> None:
@@ -66,5 +66,5 @@ class Teller:
         """Shop, and wait until Weir has counted every packet of it once; what it counted."""
         before, counted = self.settled(), self.counted
         self.shop()
-        self.weir.kube.wait(lambda: self.unexplained == before, 30, f"{before} to be all that is not counted")
+        self.weir.until(lambda: self.unexplained == before, f"{before} to be all that is not counted")
         return self.counted - counted

@@ -54,7 +54,7 @@ class KubeClient:
         """Run kubectl and return what it printed. Raises KubectlError with its error text."""
         command = [str(self._program), f"--kubeconfig={kubeconfig or self.kubeconfig}"]
         command += [f"--cache-dir={self._cache}", *arguments]
-        done = subprocess.run(command, input=input, capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run(command, input=input, capture_output=True, text=True, timeout=600, check=False)
         if done.returncode != 0:
             raise KubectlError(done.stderr.strip() or f"kubectl ended with status {done.returncode}")
         return done.stdout

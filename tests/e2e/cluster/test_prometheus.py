@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from kube.cluster.machine import Machine
-from weir_on_cluster import NAMESPACE, ROLLOUT_S, ROOT, WeirOnCluster
+from weir_on_cluster import NAMESPACE, PATIENCE_S, ROOT, WeirOnCluster
 
 pytestmark = [pytest.mark.kube, pytest.mark.root, pytest.mark.timeout(600, func_only=True)]
 
@@ -58,7 +58,7 @@ def prometheus(weir: WeirOnCluster) -> Iterator[Prometheus]:
     rules = re.sub(r"\bfor: \w+", "for: 2s", (FOLDER / "weir.rules.yml").read_text())
     config = {"prometheus.yml": yaml.safe_dump(scraping), "weir.rules.yml": rules}
     weir.kube.apply(MANIFESTS.replace("CONFIG", json.dumps(config)))
-    weir.kube.kubectl("wait", "--for=condition=Ready", "pod/prometheus", "-n", MONITORING, f"--timeout={ROLLOUT_S}s")
+    weir.kube.kubectl("wait", "--for=condition=Ready", "pod/prometheus", "-n", MONITORING, f"--timeout={PATIENCE_S}s")
     yield Prometheus(weir)
     weir.kube.kubectl("delete", "namespace", MONITORING)
 
@@ -84,8 +84,8 @@ def test_metrics_are_scraped(weir: WeirOnCluster, prometheus: Prometheus) -> Non
     weir.wait_ready("everything")
     nodes = set(weir.nodes)
     up = 'up{job="weir-probe"} == 1'
-    weir.kube.wait(lambda: {each["metric"]["node"] for each in prometheus.query(up)} == nodes, 60, "both probes up")
-    weir.kube.wait(lambda: len(prometheus.query('up{job="weir-operator"} == 1')) == 2, 60, "both operators up")
+    weir.until(lambda: {each["metric"]["node"] for each in prometheus.query(up)} == nodes, "both probes up")
+    weir.until(lambda: len(prometheus.query('up{job="weir-operator"} == 1')) == 2, "both operators up")
     flows = 'sum by (node, namespace, workload_kind, workload) (weir_flow_bytes_total{observation="everything"}) > 0'
 
     def observed() -> set[tuple[str, str, str]]:
@@ -93,7 +93,7 @@ def test_metrics_are_scraped(weir: WeirOnCluster, prometheus: Prometheus) -> Non
         return {(each["namespace"], each["workload_kind"], each["workload"]) for each in found}
 
     shop = {("shop", "Deployment", name) for name in ("web", "api", "redis", "postgres")}
-    weir.kube.wait(lambda: shop <= observed(), 60, f"series of {shop}")
+    weir.until(lambda: shop <= observed(), f"series of {shop}")
     assert "WeirProbeDown" not in prometheus.firing()
 
     weir.forget("everything")
@@ -106,12 +106,12 @@ def test_an_alert_fires(prometheus: Prometheus, machines: dict[str, Machine]) ->
     for pid in probe:
         os.kill(pid, signal.SIGSTOP)  # it hangs, and its container is not restarted before a minute has passed
     try:
-        prometheus.weir.kube.wait(lambda: "WeirProbeDown" in prometheus.firing(), 50, "the alert")
+        prometheus.weir.until(lambda: "WeirProbeDown" in prometheus.firing(), "the alert")
     finally:
         for pid in probe:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
-    prometheus.weir.kube.wait(lambda: "WeirProbeDown" not in prometheus.firing(), 120, "the alert to be over")
+    prometheus.weir.until(lambda: "WeirProbeDown" not in prometheus.firing(), "the alert to be over")
 
 
 MANIFESTS = f"""\

@@ -51,9 +51,12 @@ def fill_disk(machine: Machine, choices: random.Random) -> str:
 FAULTS: list[Callable[[Machine, random.Random], str]] = [kill_any_process, cut_link, fill_disk]
 
 
-def test_faults_at_random(weir: WeirOnCluster, machines: dict[str, Machine]) -> None:
+def test_faults_at_random(
+    weir: WeirOnCluster, machines: dict[str, Machine], capsys: pytest.CaptureFixture[str]
+) -> None:
     choices = random.Random(SEED)
-    print(f"WEIR_E2E_SEED={SEED} WEIR_E2E_ROUNDS={ROUNDS}")
+    with capsys.disabled():
+        print(f"\nWEIR_E2E_SEED={SEED} WEIR_E2E_ROUNDS={ROUNDS}")
     for number in range(ROUNDS):
         weir.observe("everything", selector={"all": True}, signals={"flowLogs": {"mode": "All", "interval": "5s"}})
         weir.wait_ready("everything")
@@ -65,8 +68,9 @@ def test_faults_at_random(weir: WeirOnCluster, machines: dict[str, Machine]) -> 
             machine.wait_ready()
         weir.wait_rolled_out()
         weir.open_shop()
-        weir.kube.wait(lambda: recovered(weir), 120, f"the status to be right after round {number}: {happened}")
-        print(f"round {number}: {happened}; status right after {time.monotonic() - began:.0f} s")
+        weir.until(lambda: recovered(weir), f"the status to be right after round {number}: {happened}")
+        with capsys.disabled():
+            print(f"round {number}: {happened}; status right after {time.monotonic() - began:.0f} s")
         for node in weir.nodes:
             assert balanced(weir, node), weir.report(node)["counters"]
         for node in weir.nodes:

@@ -19,7 +19,7 @@ def test_samples_show_live_values(weir: WeirOnCluster) -> None:
     for namespace, names in SAMPLES.items():
         for name in names:
             weir.wait_ready(name, namespace)
-            weir.kube.wait(
+            weir.until(
                 lambda: weir.status(name, namespace).get("summary", {}).get("bytesPerSecond", 0) > 0,  # noqa: B023
                 60,
                 f"traffic in {namespace}/{name}",
@@ -46,7 +46,7 @@ def test_events_tell_of_an_observation(weir: WeirOnCluster) -> None:
         )
         return {each["reason"] for each in json.loads(listed)["items"]}
 
-    weir.kube.wait(lambda: "Ready" in reasons(), 30, "an Event that says Ready")
+    weir.until(lambda: "Ready" in reasons(), "an Event that says Ready")
     assert "Ready" in weir.kube.kubectl("get", "events", "-n", "shop"), "and kubectl get events lists it"
     weir.forget("eventful")
 
@@ -59,10 +59,11 @@ def test_a_rollout_is_followed(weir: WeirOnCluster) -> None:
     weir.open_shop()
     after = {pod["metadata"]["uid"] for pod in weir.pods("shop", "app=web")}
     assert not before & after
-    weir.kube.wait(lambda: attached(weir, "web") == 2, 60, "the new pods to be attached, and none else")
+    weir.until(lambda: attached(weir, "web") == 2, "the new pods to be attached, and none else")
     weir.wait_ready("web")
-    weir.kube.wait(
-        lambda: weir.status("web")["summary"]["bytesPerSecond"] > 0, 60, "the new pods' traffic in the status"
+    weir.until(
+        lambda: weir.status("web").get("summary", {}).get("bytesPerSecond", 0) > 0,
+        "the new pods' traffic in the status",
     )
     weir.forget("web")
 
@@ -86,10 +87,10 @@ def test_a_deployment_is_scaled_from_one_to_fifty(weir: WeirOnCluster) -> None:
     }
     weir.kube.apply(json.dumps(deployment))
     weir.observe("many", selector={"workloads": [{"kind": "Deployment", "name": "many"}]})
-    weir.kube.wait(lambda: weir.wait_ready("many")["matched"]["pods"] == 1, 60, "one pod")
+    weir.until(lambda: weir.wait_ready("many")["matched"]["pods"] == 1, "one pod")
     for count in (50, 1):
         weir.kube.kubectl("scale", "deployment/many", "-n", "shop", f"--replicas={count}")
-        weir.kube.wait(lambda: attached(weir, "many") == count, 180, f"{count} pods to be attached")  # noqa: B023
+        weir.until(lambda: attached(weir, "many") == count, f"{count} pods to be attached")  # noqa: B023
         status = weir.wait_ready("many")
         assert status["matched"]["pods"] == count
     weir.forget("many")

@@ -3,7 +3,7 @@
 import pytest
 
 import hooks
-from weir_on_cluster import NAMESPACE, WeirOnCluster
+from weir_on_cluster import NAMESPACE, PATIENCE_S, WeirOnCluster
 
 pytestmark = [pytest.mark.kube, pytest.mark.root, pytest.mark.timeout(600, func_only=True)]
 
@@ -23,4 +23,4 @@ def test_nothing_is_left(weir: WeirOnCluster) -> None:
         assert hooks.attached(machine.pid) == []
         assert set(machine.run(["ls", "/sys/fs/bpf"]).split()) <= {"maps.debug", "progs.debug"}, "the kernel's own"
         assert not [name for name in machine.pids().values() if "weir" in name]
-    weir.kube.kubectl("wait", "--for=condition=Available", "deployment/web", "-n", "shop", "--timeout=30s")
+    weir.kube.kubectl("wait", "--for=condition=Available", "deployment/web", "-n", "shop", f"--timeout={PATIENCE_S}s")

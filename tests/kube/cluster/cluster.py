@@ -32,7 +32,7 @@ class Cluster:
                 self.machines[machine.name] = machine
             self.start(*self.machines.values())
             self.plane.apply(dns.MANIFESTS)
-            self.plane.kubectl("rollout", "status", "deployment/coredns", "-n", "kube-system", "--timeout=90s")
+            self.plane.kubectl("rollout", "status", "deployment/coredns", "-n", "kube-system", "--timeout=300s")
         except BaseException:
             self.stop(keep_logs=True)
             raise

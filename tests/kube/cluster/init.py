@@ -108,7 +108,7 @@ class Services:
 def import_images(settings: dict[str, Any]) -> None:
     """Wait for containerd, then give it the images that its disk does not have yet."""
     ctr = ["ctr", "--address", settings["containerd_socket"], "--namespace", "k8s.io"]
-    for _ in range(300):
+    for _ in range(3000):
         if subprocess.run([*ctr, "version"], capture_output=True, check=False).returncode == 0:
             break
         time.sleep(0.1)

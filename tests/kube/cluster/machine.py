@@ -15,7 +15,7 @@ from kube.cluster.network import DNS_SERVICE, Addresses
 from kube.netns import wait_for_own_namespace
 from kube.process import kill, spawn
 
-START_TIMEOUT_S = 120.0
+START_TIMEOUT_S = 300.0
 _DISK_BYTES = 4 << 30  # sparse: it takes what is written
 _NAMESPACES = ("--net", "--mount", "--uts", "--ipc", "--pid", "--cgroup")
 _CAP_SYS_RESOURCE = 24
