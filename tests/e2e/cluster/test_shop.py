@@ -21,7 +21,6 @@ def test_samples_show_live_values(weir: WeirOnCluster) -> None:
             weir.wait_ready(name, namespace)
             weir.until(
                 lambda: weir.status(name, namespace).get("summary", {}).get("bytesPerSecond", 0) > 0,  # noqa: B023
-                60,
                 f"traffic in {namespace}/{name}",
             )
     print(weir.kube.kubectl("get", "fo", "-A"))
