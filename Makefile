@@ -10,7 +10,7 @@ BUILT_AGAIN := tests/test_images.py::test_built_again_it_is_the_same
 export PYTHON VENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test e2e cluster-up cluster-down lint images crds chart lock bench bench-scale clean
+.PHONY: help setup demo test e2e cluster-up cluster-down lint images crds chart lock bench bench-scale protocol fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 14
@@ -58,6 +58,12 @@ bench: setup ## print figures; not a test
 
 bench-scale: setup ## what NODES=1000 nodes cost the operator and the API server; minutes
 	PYTHONPATH=tests:bench:. $(BIN)/python -m scale --nodes $(or $(NODES),1000)
+
+protocol: setup ## begin an application protocol: NAME=x
+	@PYTHONPATH=scripts $(BIN)/python -m protocol $(NAME)
+
+fuzz: setup ## fuzz an application protocol by libFuzzer: PROTOCOL=http1 RUNS=1000000; KEEP=1 writes its corpus
+	PYTHONPATH=node-probe/tests $(BIN)/python -m fuzz $(PROTOCOL) --runs=$(or $(RUNS),1000000) $(if $(KEEP),--keep)
 
 lock: setup ## lock the newest versions, with hashes
 	cd requirements && for part in dev runtime uv; do ../$(BIN)/uv pip compile -q --upgrade --generate-hashes --python-version 3.11 --no-header $$part.in -o $$part.txt; done

@@ -343,7 +343,7 @@ class CallBook:
     def _answer(self, row: int, message: Message, ts_ns: int, size: int) -> None:
         if self.state[row] == _WAITS:
             self.state[row] = _ANSWERED
-            self.response_ns[row] = ts_ns
+            self.response_ns[row] = max(ts_ns, self.request_ns[row])  # packets may be captured the other way round
         self.response_bytes[row] += size
         self._write(row, message)
         if message.ends:

@@ -1,0 +1,120 @@
+"""What a fuzzer does with one input: a connection through the call engine; and what has to hold, whatever was said.
+
+An input is a byte of options, then steps. A step is MARK, a byte of flags, and what one side sends, up to the next.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Any, Final
+
+import numpy as np
+
+from weir_probe.export.calls import lines
+from weir_probe.protocols.parser import FROM_CLIENT, FROM_SERVER, Spec
+from weir_probe.protocols.registry import BY_NAME, PROTOCOLS
+from weir_probe.streams.call_engine import CallEngine, done
+from weir_probe.streams.calls import CallBook
+from weir_probe.streams.layout import SLOT
+from weir_probe.wire.cursor import Cursor
+from weir_probe.wire.protocols import TCP, UDP
+
+#: Options: the protocol is known from the start (else all of the registry are asked), to be that of a server which
+#: speaks first; datagrams, where the protocol has both; secrets are left in.
+KNOWN, SERVER_FIRST, DATAGRAMS, REVEALS = 1, 2, 4, 8
+MARK: Final = b"\xf5\x9c"
+#: Flags of a step: the server's; not captured; half of it captured; in pieces of 7 bytes; after a silence of 2 s;
+#: without acknowledgement.
+SERVER, LOST, CUT, PIECES, SILENCE, UNACKNOWLEDGED = 1, 2, 4, 8, 16, 32
+MAX_INPUT: Final = 16_384
+_CALLS, _MOST_PIECES = 1200, 300
+_ACK, _MASK = 0x10, 0xFFFFFFFF
+
+Step = tuple[int, bytes]
+
+
+def encode(options: int, steps: Iterable[Step]) -> bytes:
+    return bytes([options]) + b"".join(MARK + bytes([flags]) + said for flags, said in steps)
+
+
+def decode(data: bytes) -> tuple[int, list[Step]]:
+    steps = data[1:].split(MARK)[1:]
+    return (data[0] if data else 0), [(step[0], step[1:]) for step in steps if step]
+
+
+class Target:
+    """One protocol's. Called with an input; AssertionError: something does not hold."""
+
+    def __init__(self, name: str) -> None:
+        self.spec = PROTOCOLS[BY_NAME[name]]
+        self.engines: dict[int, CallEngine] = {}
+        self.slot = np.zeros(1, SLOT)
+        self.slot["addr"] = [[1, 1], [2, 2]]
+        self.slot["port"] = [40_000, (*self.spec.tcp_ports, *self.spec.udp_ports, 9000)[0]]
+
+    def __call__(self, data: bytes) -> None:
+        options, steps = decode(data)
+        engine = self._engine(options & (KNOWN | SERVER_FIRST | REVEALS))
+        datagrams = self.spec.on_udp and (bool(options & DATAGRAMS) or not self.spec.on_tcp)
+        self.slot["proto"] = UDP if datagrams else TCP
+        reader = engine.begin(self.slot[0], 0)
+        assert reader is not None
+        cursor = Cursor()
+        seq = [1, 1]
+        now_ns = 1_000_000_000
+        for flags, said in steps:
+            side = flags & SERVER
+            now_ns += 2_000_000_000 if flags & SILENCE else 1_000_000
+            for piece in _pieces(said) if flags & PIECES else (said,):
+                if not flags & LOST:
+                    cursor.bind(piece)
+                    captured = len(piece) // 2 if flags & CUT else len(piece)
+                    tcp_flags = 0 if flags & UNACKNOWLEDGED else _ACK
+                    engine.hear(
+                        *(reader, side, tcp_flags, seq[side], seq[1 - side], cursor, 0, captured, len(piece), now_ns)
+                    )
+                seq[side] = (seq[side] + len(piece)) & _MASK
+            for half in reader.halves:
+                assert half.used <= half.size <= half.limit
+        engine.end(reader)
+        self._check(engine)
+
+    def _engine(self, options: int) -> CallEngine:
+        """By what it is told beforehand, made once."""
+        if options not in self.engines:
+            protocols: tuple[Spec, ...] = PROTOCOLS
+            if options & KNOWN:
+                first = FROM_SERVER if options & SERVER_FIRST else FROM_CLIENT
+                protocols = (replace(self.spec, detect=lambda _cursor, _at, _end: first),)
+            self.engines[options] = CallEngine(protocols, calls=_CALLS, conversations=2, redacts=not options & REVEALS)
+        return self.engines[options]
+
+    def _check(self, engine: CallEngine) -> None:
+        """Every call can be told, and all rows are free again."""
+        book: CallBook = engine.book
+        rows = done(book)
+        assert all(line.endswith("}\n") for line in lines(rows, book.conversations, engine.protocols))
+        assert (rows["response_ns"] == 0).sum() + (rows["response_ns"] >= rows["request_ns"]).sum() == len(rows)
+        book.release()
+        assert (book.calls_left, book.conversations_left) == (_CALLS, 2)
+        engine.known.clear()
+
+
+def _pieces(said: bytes) -> Iterator[bytes]:
+    """Of seven bytes; of longer ones where those would be too many."""
+    size = max(7, len(said) // _MOST_PIECES)
+    return (said[at : at + size] for at in range(0, len(said), size))
+
+
+def target(name: str) -> Target:
+    """For libfuzzer.c: one that ends the process where a compiled function cannot raise."""
+
+    def end(unraisable: Any) -> None:
+        sys.__excepthook__(unraisable.exc_type, unraisable.exc_value or Exception(), unraisable.exc_traceback)
+        os.abort()
+
+    sys.unraisablehook = end
+    return Target(name)
