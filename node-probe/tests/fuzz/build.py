@@ -24,11 +24,12 @@ pxds = sorted(pxd for room in {rooms!r} for pxd in Path("weir_probe", room).rglo
 flags = ["-O1", "-g0", "-fsanitize=fuzzer-no-link", "-fno-strict-aliasing", "-Wno-unused-function"]
 setup(
     packages=[],
-    script_args=["-q", "build_ext", "--inplace", "--build-temp=../temp"],
+    script_args=["-q", "build_ext", "--inplace", "--build-temp=../temp", "--parallel=2"],
     ext_modules=cythonize(
         [Extension(".".join(pxd.with_suffix("").parts), [str(pxd.with_suffix(".py"))], extra_compile_args=flags)
          for pxd in pxds],
         build_dir="../cython",
+        nthreads=2,
         compiler_directives={{
             "language_level": "3", "boundscheck": True, "wraparound": False, "cdivision": False,
             "initializedcheck": True, "annotation_typing": False,

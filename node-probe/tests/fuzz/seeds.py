@@ -97,7 +97,7 @@ def seeds_of_tests(protocol: str) -> Iterator[bytes]:
             steps.append((step.side | LOST * step.lost | CUT * (step.captured >= 0), step.data))
         return hear(self, step)
 
-    play.__rshift__ = listen  # type: ignore[method-assign]
+    play.__rshift__ = listen  # type: ignore[method-assign, assignment]
     try:
         tests = Path(__file__).parents[1] / f"protocols/test_{protocol}.py"
         if pytest.main(["-q", "--no-header", "--no-summary", str(tests)]) != pytest.ExitCode.OK:

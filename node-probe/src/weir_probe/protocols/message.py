@@ -32,8 +32,8 @@ TEXT: Final = 1024
 
 #: `Message.part`: what a frame is to a call. A frame that says nothing of calls is NOTHING: it is consumed.
 NOTHING: Final = 0
-#: Opens a call; REQUEST_MORE are its further frames, of either side, before there is a response. The client's may end it:
-#: it gave up.
+#: Opens a call; REQUEST_MORE are its further frames, of either side, before there is a response. The client's may end
+#: it: it gave up.
 REQUEST: Final = 1
 REQUEST_MORE: Final = 2
 #: As REQUEST; where a call with its id and hint waits, it is that one's: a client's retry, not another call.
