@@ -39,7 +39,8 @@ def lines(
             "transport": protocol_name(int(conversation["proto"])),
             "protocol": spec.titles[call["variant"]],
             **{COLUMNS[column]: _text(texts[column][row]) for column in _TEXTS},
-            "request_id": _text(texts[REQUEST_ID][row]) or (int(call["id"]) if spec.pairs_by_id else None),
+            "request_id": _text(texts[REQUEST_ID][row])
+            or (int(call["id"]) if spec.pairs_by_id and spec.tells_ids else None),
             "status": STATUSES[call["status"]],
             "code": _text(texts[CODE][row]) or (int(call["code"]) if call["has_code"] else None),
             "request_bytes": int(call["request_bytes"]),

@@ -97,6 +97,8 @@ class Spec:
     udp_ports_of_others: tuple[int, ...] = ()
     #: Responses name their request by Message.id; else they come in the order of the requests.
     pairs_by_id: bool = False
+    #: Those ids are the protocol's own, and told as `request_id`.
+    tells_ids: bool = True
     #: Of a frame, what is kept to be parsed where that takes more than one segment.
     parse_limit: int = 16_384
     #: Each segment is needed, not only the first after a change of direction: pipelined or multiplexed.

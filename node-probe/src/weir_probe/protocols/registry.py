@@ -6,6 +6,7 @@ from typing import Final
 from weir_probe.protocols.parser import Spec
 
 NAMES: Final = (
+    "tls",
     "http1",
     "redis",
     "dns",

@@ -51,7 +51,7 @@ cdef class CallBook:
     cdef int _find(self, int conversation, unsigned long long ident, unsigned long long hint) noexcept
     @cython.locals(row=cython.int, older=cython.int)
     cdef void _refuse(self, int conversation, Message message) noexcept
-    cdef void _answer(self, int row, Message message, unsigned long long ts_ns, unsigned long long size) noexcept
+    cdef void _answer(self, int row, Message message, unsigned long long ts_ns) noexcept
     @cython.locals(column=cython.int, count=cython.int, before=cython.int, first=cython.int, place=cython.int)
     cdef void _write(self, int row, Message message) noexcept
     @cython.locals(conversation=cython.int, older=cython.int, newer=cython.int)

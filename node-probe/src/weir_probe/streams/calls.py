@@ -230,17 +230,18 @@ class CallBook:
                     self._open(conversation, message, protocol, way, ts_ns, size)
             elif row < 0:
                 self.lost[_OUT_OF_STEP if self.out_of_step[conversation] else _NO_REQUEST] += message.part == _RESPONSE
-            elif message.part == _REQUEST_MORE:
+            else:
                 if way:
                     self.response_bytes[row] += size
                 else:
                     self.request_bytes[row] += size
-                self._write(row, message)
-                if message.ends:
-                    self._finish(row)
-            else:
-                self.protocol[row] = protocol  # which may not be the request's, after a switch
-                self._answer(row, message, ts_ns, size)
+                if message.part == _REQUEST_MORE:
+                    self._write(row, message)
+                    if message.ends:
+                        self._finish(row)
+                else:
+                    self.protocol[row] = protocol  # which may not be the request's, after a switch
+                    self._answer(row, message, ts_ns)
 
     def expire(self, before_ns: int) -> None:
         """What was asked before then and has no response timed out."""
@@ -340,11 +341,10 @@ class CallBook:
                 self._finish(row)
             row = older
 
-    def _answer(self, row: int, message: Message, ts_ns: int, size: int) -> None:
+    def _answer(self, row: int, message: Message, ts_ns: int) -> None:
         if self.state[row] == _WAITS:
             self.state[row] = _ANSWERED
             self.response_ns[row] = max(ts_ns, self.request_ns[row])  # packets may be captured the other way round
-        self.response_bytes[row] += size
         self._write(row, message)
         if message.ends:
             self._finish(row)

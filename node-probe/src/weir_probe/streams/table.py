@@ -188,6 +188,7 @@ class FlowTable:
                         self.words[index, word] = self.words[resident, word]
                     for word in range(self.extra_size):
                         self.extra_words[index, word] = self.extra_words[resident, word]
+                        self.extra_words[resident, word] = 0
                     self.hashed = wanted
                     return resident
         self.hashed = wanted

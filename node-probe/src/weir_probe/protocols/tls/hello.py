@@ -1,0 +1,120 @@
+# cython: annotation_typing=False
+"""What the two hellos say (RFC 8446 §4.1.2, §4.1.3, §4.2). A hello that is cut gives what is there."""
+
+from __future__ import annotations
+
+from weir_probe.protocols.tls.ja4 import ja4
+from weir_probe.wire.cursor import Cursor
+
+TLS_1_3 = 0x0304
+_TLS_1_3 = TLS_1_3
+_SERVER_NAME, _SIGNATURES, _ALPN, _PRE_SHARED_KEY, _VERSIONS = 0, 13, 16, 41, 43
+#: `random` of a ServerHello that asks for another ClientHello (RFC 8446 §4.1.3): its first and last four bytes.
+_RETRY_FIRST, _RETRY_LAST = 0xCF21AD74, 0xC8A8339C
+
+
+class Hello:
+    """Positions and lengths are in the cursor that was read; a length of 0: it is not there."""
+
+    def __init__(self) -> None:
+        self.version = 0
+        self.cipher = 0
+        self.retries = False
+        self.resumes = False
+        self.name = self.name_length = 0
+        #: The list of protocols, with their lengths.
+        self.alpn = self.alpn_length = 0
+        self.fingerprint = b""
+
+    def read_client(self, cursor: Cursor, at: int, end: int, whole: bool) -> bool:
+        """A ClientHello from behind its header up to `end`; `whole`: that is all of it. False: it is none."""
+        self.version = cursor.u16(at)
+        place = at + 34
+        place += 1 + cursor.u8(place)
+        ciphers = place + 2
+        ciphers_length = cursor.u16(place)
+        place = ciphers + ciphers_length
+        place += 1 + cursor.u8(place)
+        if ciphers_length & 1 or (whole and place > end):
+            return False
+        kinds = bytearray()
+        signatures = b""
+        at = place + 2
+        stop = min(end, at + cursor.u16(place))
+        while at + 4 <= stop:
+            kind = cursor.u16(at)
+            length = cursor.u16(at + 2)
+            at += 4
+            kinds += kind.to_bytes(2, "big")
+            if at + length > stop:
+                break
+            if kind == _SERVER_NAME:
+                self._server_name(cursor, at, at + length)
+            elif kind == _ALPN:
+                self._protocols(cursor, at, length)
+            elif kind == _VERSIONS:
+                self._highest(cursor, at, length)
+            elif kind == _SIGNATURES and length >= 2:
+                signatures = _slice(cursor, at + 2, min(cursor.u16(at), length - 2))
+            at += length
+        if whole:
+            first = b""
+            if self.alpn_length:
+                first = _slice(cursor, self.alpn + 1, min(cursor.u8(self.alpn), self.alpn_length - 1))
+            suites = _slice(cursor, ciphers, ciphers_length)
+            self.fingerprint = ja4(self.version, suites, bytes(kinds), signatures, first)
+        return True
+
+    def read_server(self, cursor: Cursor, at: int, end: int) -> bool:
+        """A ServerHello, likewise."""
+        self.version = cursor.u16(at)
+        self.retries = cursor.u32(at + 2) == _RETRY_FIRST and cursor.u32(at + 30) == _RETRY_LAST
+        self.resumes = False
+        self.alpn_length = 0
+        place = at + 34
+        if cursor.u8(place) > 32:
+            return False
+        place += 1 + cursor.u8(place)
+        self.cipher = cursor.u16(place)
+        place += 3
+        at = place + 2
+        stop = min(end, at + cursor.u16(place))
+        while at + 4 <= stop:
+            kind = cursor.u16(at)
+            length = cursor.u16(at + 2)
+            at += 4
+            if at + length > stop:
+                break
+            if kind == _VERSIONS and length == 2:
+                self.version = cursor.u16(at)
+            elif kind == _ALPN:
+                self._protocols(cursor, at, length)
+            elif kind == _PRE_SHARED_KEY:
+                self.resumes = True
+            at += length
+        return True
+
+    def _server_name(self, cursor: Cursor, at: int, end: int) -> None:
+        """The one host name of the list (RFC 6066 §3)."""
+        length = cursor.u16(at + 3)
+        if cursor.u8(at + 2) == 0 and length <= 255 and at + 5 + length <= end:
+            self.name = at + 5
+            self.name_length = length
+
+    def _protocols(self, cursor: Cursor, at: int, length: int) -> None:
+        if length > 2:
+            self.alpn = at + 2
+            self.alpn_length = min(length - 2, cursor.u16(at))
+
+    def _highest(self, cursor: Cursor, at: int, length: int) -> None:
+        highest = 0
+        for place in range(at + 1, at + length - 1, 2):
+            version = cursor.u16(place)
+            if highest < version <= _TLS_1_3:  # GREASE is above, and so are drafts
+                highest = version
+        if highest:
+            self.version = highest
+
+
+def _slice(cursor: Cursor, at: int, count: int) -> bytes:
+    return bytes(cursor.buffer[at : at + count]) if cursor.has(at, count) else b""
