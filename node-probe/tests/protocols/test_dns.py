@@ -6,7 +6,7 @@ import struct
 from ipaddress import ip_address
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from play import (
@@ -146,6 +146,7 @@ def test_what_answers_say(kind: int, data: bytes, text: str) -> None:
     )
 
 
+@settings(deadline=None)
 @given(st.ip_addresses(v=6))
 def test_an_ipv6_address_is_written_as_everywhere(address: object) -> None:
     """RFC 5952: ipaddress writes it so too, but for those with an IPv4 address in them, which a record has not."""
@@ -370,12 +371,14 @@ def test_what_is_not_dns(bent: bytes) -> None:
     play(dns) >> C(framed(bent)) >> C(bent) << end
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_random_bytes_are_not_dns(data: bytes) -> None:
     play(dns).over_udp() >> C(data) >> S(data) << end
     play(dns) >> C(data) >> S(data) << end
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 44), st.integers(0, 255)), min_size=1, max_size=8))
 def test_hostile_answers_never_stop_it(bends: list[tuple[int, int]]) -> None:
     """Whatever is bent in an answer, the next one is read."""

@@ -355,6 +355,7 @@ def test_the_ends_of_a_protocol(alpn: bytes, ends: bytes) -> None:
     )
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_random_bytes_are_not_tls(data: bytes) -> None:
     play(tls) >> C(data) >> S(data) << end

@@ -148,8 +148,12 @@ def test_every_handshake_says_what_the_server_logs(tape: Recording, folder: Path
 
 
 def test_every_refusal_is_told_with_its_alert(tape: Recording, folder: Path) -> None:
-    run(tape, lambda number: [refused_by_server(number * 100 + turn) for turn in range(100)] and None)
-    run(tape, lambda number: [refused_by_client(number * 100 + turn) for turn in range(100)] and None)
+    def are_refused(number: int) -> None:
+        for turn in range(number * 100, number * 100 + 100):
+            refused_by_server(turn)
+            refused_by_client(turn)
+
+    run(tape, are_refused)
     calls = tape.calls()
     told = (folder / "error.log").read_text()
     ends = Counter((call["status"], call["exception"]) for call in calls)
