@@ -7,6 +7,7 @@ from weir_probe.protocols.parser import Spec
 
 NAMES: Final = (
     "tls",
+    "kafka",
     "http1",
     "redis",
     "dns",

@@ -185,6 +185,8 @@ class Conversation:
             self.book.end(self.row)
             self.row = -1
         self.mute = True
+        self.parser = _NO_PARSER
+        self.protocol = -1
 
     # ---- the order of segments
 
