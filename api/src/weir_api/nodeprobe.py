@@ -143,6 +143,26 @@ class Refused(Model):
     reason: Annotated[str, Field(max_length=512)] = Field(description="Why.")
 
 
+class RefusedSignal(Model):
+    """A kernel signal that could not be had."""
+
+    signal: Annotated[str, Field(max_length=32)] = Field(description="Which: a tracepoint of the kernel.")
+    reason: Annotated[str, Field(max_length=512)] = Field(description="Why.")
+
+
+class SignalsReport(Model):
+    """What the kernel's TCP tells of observed flows beside their packets (docs/capture.md)."""
+
+    active: list[Annotated[str, Field(max_length=32)]] = Field(
+        default_factory=list, max_length=16, description="Signals in use, by the tracepoint that each is."
+    )
+    refused: list[RefusedSignal] = Field(
+        default_factory=list, max_length=16, description="Those that are not, and why."
+    )
+    lost: int = Field(0, ge=0, description="Signals that found no room.")
+    unmatched: int = Field(0, ge=0, description="Signals of observed pods that were of no flow in the table.")
+
+
 class CaptureReport(Model):
     """How packets are captured."""
 
@@ -152,6 +172,7 @@ class CaptureReport(Model):
     interfaces: list[Annotated[str, Field(max_length=64)]] = Field(
         default_factory=list, max_length=20, description="Watched interfaces, the first twenty by name."
     )
+    signals: SignalsReport | None = Field(None, description="Kernel signals; absent: nothing is observed.")
 
 
 class ProbeOverhead(Model):
@@ -234,6 +255,11 @@ class ObservationReport(Model):
     flows_per_second: float = Field(0, ge=0, description="New flows per second.")
     packets_per_second: float = Field(0, ge=0, description="Packets per second.")
     bytes_per_second: float = Field(0, ge=0, description="Bytes per second (L2).")
+    segments_per_second: float = Field(0, ge=0, description="TCP segments per second.")
+    retransmits_per_second: float = Field(0, ge=0, description="Of these, the ones sent again.")
+    drops: int | None = Field(
+        None, ge=0, description="Packets that the kernel dropped in the window; absent: it does not tell."
+    )
     live_flows: int = Field(0, ge=0, description="Flows in the table.")
     total: Counted = Field(Counted(), description="Since the probe knows this observation.")
     series: int = Field(0, ge=0, description="Prometheus series in use.")

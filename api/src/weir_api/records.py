@@ -90,6 +90,41 @@ class FlowRecord(Model):
     rtt_sum_us: float = Field(0, description="Their sum, in microseconds.")
     rtt_max_us: float = Field(0, description="The longest, in microseconds.")
     close_type: str = Field("unknown", description="How a TCP flow ended (docs/flows.md); unknown: it has not, as yet.")
+    # from here on by kernel signals (docs/capture.md): of the ends that are observed pods
+    src_pid: int = Field(0, description="Process that made src's socket, as the node numbers it; 0: not known.")
+    src_command: str = Field("", description="Name of its executable, the first 15 bytes.")
+    src_cgroup: int = Field(0, description="Id of the cgroup (v2) of src's socket.")
+    src_container: str = Field("", description="Id of the container that the process is in.")
+    dst_pid: int = Field(0, description="Process that made dst's socket; of a server, that listens.")
+    dst_command: str = Field("", description="Name of its executable, the first 15 bytes.")
+    dst_cgroup: int = Field(0, description="Id of the cgroup (v2) of dst's socket.")
+    dst_container: str = Field("", description="Id of the container that the process is in.")
+    drops: dict[str, int] = Field(
+        default_factory=dict,
+        description="Packets that the kernel dropped in this record, by its reason (enum skb_drop_reason); the first "
+        "four, the rest as other.",
+    )
+    kernel_retrans_tx: int = Field(0, description="Segments that src's TCP has sent again in this record.")
+    kernel_retrans_rx: int = Field(0, description="Segments that dst's TCP has sent again in this record.")
+    reset_by: str = Field("", description="Who sent the first reset: src or dst.")
+    reset_reason: str = Field(
+        "", description="Why (enum sk_rst_reason), where the sender was seen and the kernel tells."
+    )
+    reset_state: str = Field("", description="TCP state of the socket that told of it; NONE: there was none.")
+    src_bytes_acked: int = Field(0, description="When src's socket was closed: bytes that dst had acknowledged.")
+    src_bytes_received: int = Field(0, description="Bytes that src had received.")
+    src_srtt_us: int = Field(0, description="Smoothed round-trip time, in microseconds.")
+    src_min_rtt_us: int = Field(0, description="Shortest round-trip time of the last minutes, in microseconds.")
+    src_retrans: int = Field(0, description="Segments sent again since it was opened.")
+    src_lost: int = Field(0, description="Segments that were taken for lost.")
+    src_cwnd: int = Field(0, description="Congestion window, in segments.")
+    dst_bytes_acked: int = Field(0, description="The same of dst's socket.")
+    dst_bytes_received: int = Field(0, description="Bytes that dst had received.")
+    dst_srtt_us: int = Field(0, description="Smoothed round-trip time, in microseconds.")
+    dst_min_rtt_us: int = Field(0, description="Shortest round-trip time of the last minutes, in microseconds.")
+    dst_retrans: int = Field(0, description="Segments sent again since it was opened.")
+    dst_lost: int = Field(0, description="Segments that were taken for lost.")
+    dst_cwnd: int = Field(0, description="Congestion window, in segments.")
 
 
 class CallStatus(StrEnum):

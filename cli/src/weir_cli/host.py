@@ -253,11 +253,15 @@ def _headline(report: NodeProbeStatus, policies: Policies) -> str:
         return ""
     hooks = ", ".join(f"{hook.kind} on {plural(hook.interfaces, 'interface')}" for hook in capture.hooks)
     lost = sum(reason.packets for reason in counters.lost)
+    refused = capture.signals.refused if capture.signals is not None else []
     parts = [
         f"capture {capture.rung}: {hooks or 'nothing attached'}",
         f"{len(report.observations)} of {plural(len(policies.observations), 'observation')} in force",
         f"{plural(counters.stored.packets, 'packet')} stored, {lost} lost",
     ]
+    if refused:
+        names = ", ".join(signal.signal for signal in refused)
+        parts.append(f"without kernel signals {names}: {refused[0].reason}")
     parts += [f"{issue.reason}: {issue.message}" for issue in report.issues[:1]]
     return " · ".join(parts)
 

@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from ipaddress import ip_address
@@ -23,13 +23,14 @@ from weir_probe.capture import ladder
 from weir_probe.capture.conntrack import Conntrack
 from weir_probe.capture.model import MAX_PREFIXES, Capture, CaptureError, Interface
 from weir_probe.capture.model import Settings as CaptureSettings
+from weir_probe.capture.signals import DROPS, KernelSignals
 from weir_probe.export.cost import KernelCost
 from weir_probe.export.harvest import Harvest, Timeouts
 from weir_probe.export.live import LiveFlow
 from weir_probe.export.metrics import FlowMetrics, Readings
 from weir_probe.export.names import Names
 from weir_probe.export.peers import PRIVATE, default_classes
-from weir_probe.export.report import Measured, Situation, report
+from weir_probe.export.report import Measured, Situation, report, signals_report
 from weir_probe.export.sink import Queued
 from weir_probe.export.window import PeerVolumes
 from weir_probe.identity import Alone, Source, follow
@@ -38,6 +39,7 @@ from weir_probe.plan.endpoints import Resolution, assign_bits, resolve
 from weir_probe.plan.interfaces import Interfaces, Place
 from weir_probe.plan.links import Links
 from weir_probe.plan.pods import LocalPod
+from weir_probe.plan.sockets import watched_netnses
 from weir_probe.streams.layout import OUTCOMES
 
 log = logging.getLogger(__name__)
@@ -93,6 +95,7 @@ class AgentSettings:
     timeouts: Timeouts = field(default_factory=Timeouts)
     cluster_cidrs: tuple[str, ...] = PRIVATE
     live_flows: int = 0  # rows kept for live_flows()
+    signals_off: Collection[str] = ()  # kernel signals that are not wanted, by their names in capture.signals
     resolve_wait_s: float = 3.0  # how long a flow waits for the name of its peer, where there is somebody to ask
 
 
@@ -113,6 +116,7 @@ class Agent:
         self.settings = settings
         self.registry = CollectorRegistry()
         self._capture = self._open(kept)
+        self._signals = KernelSignals(self._capture, settings.signals_off)
         self._sink = sink
         self._keep = keep
         self._lock = threading.RLock()
@@ -159,6 +163,7 @@ class Agent:
             live_rows=settings.live_flows,
             sink=sink,
             tracker=_tracker(),
+            signals=self._signals,
         )
         self._identities = follow.Follower(source or Alone(complete=False), self._harvest.names)
         self._cost = KernelCost(self._capture)
@@ -220,6 +225,7 @@ class Agent:
     def leave(self) -> None:
         """Stop without detaching: whoever keeps the capture's descriptors goes on capturing."""
         self._halt()
+        self._signals.close()
         self._capture.leave()
 
     def close(self) -> None:
@@ -228,6 +234,7 @@ class Agent:
         with self._lock:
             self._harvest.finish(set(self._bits.values()))
             self._harvest.tick(patient=False)
+            self._signals.close()
             self._capture.close()
         if self._sink is not None:
             self._sink.close()
@@ -324,6 +331,7 @@ class Agent:
         self._plan, self._generation, self._bits, self._resolution = plan, generation, bits, resolution
         self._pod_problems = {**found.problems, **change.problems}
         self._unwatched = found.unwatched
+        self._signals.watch(watched_netnses(plan.observations, resolution, self._interfaces.inodes(), self._ids()))
         self._schedule_retry()
         if change.unfinished:
             self._on_change()
@@ -392,6 +400,11 @@ class Agent:
         self._attached = {uid: keys for uid, keys in self._attached.items() if keys and uid in by_uid}
         self._harvest.set_pods(pods)
 
+    def _ids(self) -> dict[str, int]:
+        """The id of each pod's interfaces, by its uid."""
+        watched = self._attachments.watched
+        return {uid: watched[key].id for uid, keys in self._attached.items() for key in keys if key in watched}
+
     def _tick(self) -> None:
         self._capture.flush_fragments(self.settings.capture.fragment_timeout_s)
         self._cost.tick()
@@ -416,6 +429,7 @@ class Agent:
             named = {self._bits[o.uid]: (o.namespace, o.name) for o in self._plan.observations if o.uid in self._bits}
             return Readings(
                 rows=series.rows[: series.used].copy(),
+                reasons=self._harvest.reasons.rows[: self._harvest.reasons.used].copy(),
                 observations=named,
                 overflowed={bit: int(series.overflowed[bit]) for bit in named},
                 outcomes=self._outcomes(),
@@ -423,6 +437,7 @@ class Agent:
                 unmeasured=self._capture.unmeasured(),
                 records=self._sink.stats() if self._sink is not None else {},
                 untranslated=self._harvest.translations.unasked,
+                signals=signals_report(self._signals),
                 live_flows=self._harvest.rows,
                 interfaces=len(self._attachments.watched),
                 rung=self._capture.rung,
@@ -455,6 +470,7 @@ class Agent:
                     hooks=self._capture.hooks(),
                     outcomes=self._outcomes(),
                     lost=self._capture.losses(),
+                    signals=signals_report(self._signals),
                     cpu_millis=self._cpu_millis(now),
                     ns_per_packet=self._cost.ns_per_packet,
                     memory_bytes=_resident_bytes(),
@@ -490,15 +506,16 @@ class Agent:
             issues.append(("PeersUnknown", _PEERS_UNKNOWN))
         if observation.uid in self._resolution.peers.cut:
             issues.append(("PeersBeyondLimit", _PEERS_CUT))
-        total = self._harvest.totals[bit]
+        total, rates = self._harvest.totals[bit], self._harvest.window.rates(bit)
         return Measured(
             matched_pods=len(matched),
             attached_pods=sum(1 for uid in matched if uid in self._attached),
             host_network_pods=len(on_host),
-            rates=self._harvest.window.rates(bit),
+            rates=rates,
             live_flows=int(total["live"]),
             packets=int(total["packets"].sum()),
             bytes=int(total["bytes"].sum()),
+            drops=rates.drops if DROPS in self._signals.active else None,
             series=int(self._harvest.series.held[bit]),
             overflowed_flows=int(self._harvest.series.overflowed[bit]),
             top_peers=[(str(self._harvest.names.identity(peer)), rate, live) for peer, rate, live in top.get(bit, [])],

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from weir_probe.capture import signals as kernel_signals
 from weir_probe.capture import tables
 from weir_probe.capture.libbpf import OBJECT
-from weir_probe.streams import layout, performance
+from weir_probe.streams import layout, performance, signals
 
+#: Structures of flow.bpf.o, then of signals.bpf.o.
 PAIRS = {
     "weir_slot": layout.SLOT,
     "weir_sample": layout.SAMPLE,
@@ -23,6 +25,9 @@ PAIRS = {
     "weir_fragment_key": tables.FRAGMENT_KEY,
     "weir_fragment": tables.FRAGMENT,
     "weir_clock": tables.CLOCK,
+    "weir_signal": signals.SIGNAL,
+    "weir_signal_ring": signals.SIGNAL_RING,
+    "weir_netns": kernel_signals.NETNS,
 }
 #: One field, told apart in user space by what it holds.
 RENAMED = {("weir_fragment", "src_port"): "leaves", ("weir_clock", "jiffies"): "ticks"}
@@ -30,7 +35,16 @@ RENAMED = {("weir_fragment", "src_port"): "leaves", ("weir_clock", "jiffies"): "
 
 @pytest.fixture(scope="module")
 def btf() -> list[dict[str, Any]]:
-    done = subprocess.run(["bpftool", "-j", "btf", "dump", "file", OBJECT], capture_output=True, text=True, check=True)
+    return types_of(OBJECT)
+
+
+@pytest.fixture(scope="module")
+def signals_btf() -> list[dict[str, Any]]:
+    return types_of(kernel_signals.OBJECT)
+
+
+def types_of(path: Path) -> list[dict[str, Any]]:
+    done = subprocess.run(["bpftool", "-j", "btf", "dump", "file", path], capture_output=True, text=True, check=True)
     types = json.loads(done.stdout)["types"]
     assert isinstance(types, list)
     return types
@@ -44,9 +58,10 @@ def size_of(types: dict[int, dict[str, Any]], type_id: int) -> int:
 
 
 @pytest.mark.parametrize("name", PAIRS)
-def test_structures_agree(btf: list[dict[str, Any]], name: str) -> None:
-    types = {kind["id"]: kind for kind in btf}
-    (struct,) = (kind for kind in btf if kind["kind"] == "STRUCT" and kind["name"] == name)
+def test_structures_agree(btf: list[dict[str, Any]], signals_btf: list[dict[str, Any]], name: str) -> None:
+    every = signals_btf if name.startswith(("weir_signal", "weir_netns")) else btf
+    types = {kind["id"]: kind for kind in every}
+    (struct,) = (kind for kind in every if kind["kind"] == "STRUCT" and kind["name"] == name)
     dtype = PAIRS[name]
     assert struct["size"] == dtype.itemsize
     theirs = {
@@ -92,6 +107,13 @@ def test_times_agree() -> None:
     values = {name: int(value) for name, value in re.findall(r"WEIR_(\w+) = (\d+)", header)}
     assert [values[name.upper()] for name in layout.TIMES] == list(range(values["TIMES"]))
     assert values["SEGMENT"] == layout.SEGMENT
+
+
+def test_kinds_of_signals_agree() -> None:
+    header = (OBJECT.parent / "signals.h").read_text(encoding="utf-8")
+    kinds = {name: int(value) for name, value in re.findall(r"WEIR_(\w+) = (\d+)", header)}
+    assert len(kinds) == 6
+    assert all(getattr(signals, name) == value for name, value in kinds.items())
 
 
 def test_a_slot_is_four_cache_lines_and_the_first_are_hot() -> None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -68,6 +69,11 @@ class Wire:
         device = "eth0" if "-n" in link else self.name
         done = subprocess.run(["ip", *link, "show", device], capture_output=True, text=True, check=True)
         return "state UP" in done.stdout
+
+    @property
+    def inode(self) -> int:
+        """Of the pod's network namespace."""
+        return Path(self.path).stat().st_ino
 
     def remove(self) -> None:
         subprocess.run(["ip", "netns", "del", self.name], capture_output=True, check=False)

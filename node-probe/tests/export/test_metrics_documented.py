@@ -5,9 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from weir_api.nodeprobe import IdentityReport
+from weir_api.nodeprobe import IdentityReport, SignalsReport
 from weir_probe.export.metrics import FlowMetrics, Readings
 from weir_probe.export.names import Names
+from weir_probe.export.reasons import REASON
 from weir_probe.export.series import SERIES
 
 PAGE = Path(__file__).parents[3] / "docs" / "probe.md"
@@ -17,6 +18,7 @@ def nothing_read() -> Readings:
     """The readings of a probe without flows."""
     return Readings(
         rows=np.zeros(0, SERIES),
+        reasons=np.zeros(0, REASON),
         observations={},
         overflowed={},
         outcomes={},
@@ -24,6 +26,7 @@ def nothing_read() -> Readings:
         unmeasured={},
         records={},
         untranslated=0,
+        signals=SignalsReport(),
         live_flows=0,
         interfaces=0,
         rung="core",

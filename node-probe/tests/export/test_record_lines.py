@@ -29,7 +29,7 @@ def read(block: RecordBlock) -> list[dict[str, Any]]:
         record = json.loads(line)
         whole = FlowRecord.model_validate(record, strict=False).model_dump(mode="json")
         assert record.items() <= whole.items()
-        assert all(whole[name] in (0, "", "unknown") for name in whole.keys() - record.keys())
+        assert all(whole[name] in (0, "", {}, "unknown") for name in whole.keys() - record.keys())
         found.append(record)
     return found
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from weir_probe.export import aggregate, peers, recorder, series
-from weir_probe.streams import tick
+from weir_probe.export import aggregate, peers, reasons, recorder, series
+from weir_probe.streams import signals, tick
 
 TESTS = Path(__file__).parents[1]
 
 
-@pytest.mark.parametrize("module", [tick, aggregate, peers, recorder, series])
+@pytest.mark.parametrize("module", [tick, signals, aggregate, peers, reasons, recorder, series])
 def test_modules_run_as_asked(module: object, uncompiled: bool) -> None:
     assert Path(str(module.__file__)).suffix == (".py" if uncompiled else ".so")  # type: ignore[attr-defined]  # a module
 

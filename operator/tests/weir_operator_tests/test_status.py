@@ -214,6 +214,9 @@ def test_numbers_are_summed_over_the_nodes() -> None:
         flowsPerSecond=1.26,
         packetsPerSecond=10.0,
         bytesPerSecond=1000.04,
+        segmentsPerSecond=90.0,
+        retransmitsPerSecond=1.5,
+        drops=4,
         series=7,
         topPeers=[
             {"name": "shop/api", "bytesPerSecond": 5.0, "flows": 2},
@@ -225,6 +228,7 @@ def test_numbers_are_summed_over_the_nodes() -> None:
         OF,
         flowsPerSecond=2.0,
         bytesPerSecond=1.0,
+        segmentsPerSecond=10.0,
         series=5,
         windowS=12.0,
         topPeers=[{"name": "shop/api", "bytesPerSecond": 4.0, "flows": 1}],
@@ -248,6 +252,8 @@ def test_numbers_are_summed_over_the_nodes() -> None:
         "flowsPerSecond": 3.3,
         "packetsPerSecond": 10.0,
         "bytesPerSecond": 1001.0,
+        "retransmitPercent": 1.5,
+        "drops": 4,
     }
     assert wire["quality"] == {"lossPercent": 0.4, "series": 12}
     assert wire["overhead"] == {"cpuMillis": 12.3, "nsPerPacket": 80.0}

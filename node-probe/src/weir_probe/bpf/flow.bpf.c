@@ -306,6 +306,7 @@ inlined int insert(__u64 hash, const struct flow *flow, const struct weir_iface 
 	slot->syn = 0;
 	slot->synack = 0;
 	slot->fin = 0;
+	slot->merged = 0;
 	publish(slot, flow, iface->id);
 	*result = slot;
 	return -1;

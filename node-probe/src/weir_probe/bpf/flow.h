@@ -77,7 +77,7 @@ struct weir_slot { /* 256 bytes: every packet touches the first 64, those that a
 	__u64 synack_ns;    /* the server's first SYN+ACK */
 	__u32 retrans_opening[2][2]; /* repeated SYN, SYN+ACK by way; also in `retrans` */
 	__u32 syn, synack, fin;
-	__u32 pad;
+	__u32 merged;       /* TCP segments beyond the first of each GSO packet */
 };
 
 /* One of a flow's times; or a segment whose data is not what was due next. */

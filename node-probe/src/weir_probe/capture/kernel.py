@@ -31,6 +31,7 @@ from weir_probe.capture.model import (
     Rung,
     Selected,
     Settings,
+    SharedTable,
 )
 from weir_probe.capture.tables import Tables
 from weir_probe.streams.layout import WAYS
@@ -108,8 +109,8 @@ class KernelCapture(Capture):
             )
         return capture
 
-    def _load(self, netns: int, programs: Sequence[str]) -> None:
-        constants = Constants(
+    def _constants(self, netns: int) -> Constants:
+        return Constants(
             fragment_ticks=self._settings.fragment_timeout_s * 1_000_000_000 // self._ns_per_tick,
             netns=netns,
             stamped=self._settings.stamped,
@@ -117,7 +118,9 @@ class KernelCapture(Capture):
             bucket_mask=len(self.slots) // WAYS - 1,
             hash_key=self._hash_key,
         )
-        for name, fd in self._loader(self._tables.program_maps(), constants, programs).items():
+
+    def _load(self, netns: int, programs: Sequence[str]) -> None:
+        for name, fd in self._loader(self._tables.program_maps(), self._constants(netns), programs).items():
             self._programs[netns, name] = fd
 
     def attach(self, iface: Interface) -> None:
@@ -183,6 +186,9 @@ class KernelCapture(Capture):
 
     def unmeasured(self) -> dict[str, int]:
         return {"samples_full": self._tables.samples.lost, "contended": self._tables.samples.unmeasured}
+
+    def shared_table(self) -> SharedTable:
+        return SharedTable(self._tables.fds["flows"], self._constants(HOST.number))
 
     def flush_fragments(self, older_than_s: float) -> int:
         oldest = self.clock().ticks - int(older_than_s * 1e9) // self._ns_per_tick

@@ -135,6 +135,14 @@ class Settings:
             raise ValueError(f"slots: {self.slots} is no power of two of at least 8")
 
 
+@dataclass(frozen=True)
+class SharedTable:
+    """A flow table that other programs of the kernel can look flows up in: its map, and how to."""
+
+    fd: int  # stays the capture's
+    constants: "Constants"
+
+
 class Capture(ABC):
     """An open capture. Nothing is attached until `attach`; nothing is counted until `program` selects it."""
 
@@ -199,6 +207,10 @@ class Capture(ABC):
     def unmeasured(self) -> dict[str, int]:
         """What was counted but not measured, by reason, since the capture began: samples that found no room
         (`samples_full`), packets that met another CPU in their flow (`contended`)."""
+
+    def shared_table(self) -> SharedTable | None:
+        """The flow table, where it is the kernel's."""
+        return None
 
     @abstractmethod
     def flush_fragments(self, older_than_s: float) -> int:

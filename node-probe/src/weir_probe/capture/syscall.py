@@ -28,6 +28,8 @@ TCX_EGRESS: Final = 47
 _MAP_CREATE, _MAP_LOOKUP, _MAP_UPDATE, _MAP_DELETE, _MAP_NEXT_KEY = 0, 1, 2, 3, 4
 _PROG_LOAD = 5
 _PROG_TEST_RUN, _OBJ_INFO, _PROG_QUERY, _LINK_CREATE, _ENABLE_STATS, _LINK_DETACH = 10, 15, 16, 28, 32, 34
+_TRACEPOINT_OPEN, _ITER_CREATE = 17, 33
+_TRACE_ITER: Final = 28
 
 _NUMBER: Final = {"x86_64": 321, "aarch64": 280, "riscv64": 280, "s390x": 351, "ppc64le": 361}
 _ATTR_BYTES: Final = 144
@@ -200,3 +202,19 @@ def enable_stats() -> int:
 def program_load(kind: int, instructions: int, count: int, licence: int) -> int:
     """Load `count` instructions at an address as they are; for programs that need no loader."""
     return _bpf(_PROG_LOAD, struct.pack("=IIQQ", kind, count, instructions, licence), "program load")[0]
+
+
+def tracepoint_attach(prog_fd: int) -> int:
+    """Attach a tp_btf program to the tracepoint that it was loaded for; detached when the descriptor is closed."""
+    return _bpf(_TRACEPOINT_OPEN, struct.pack("=QII", 0, prog_fd, 0), "tracepoint")[0]
+
+
+def iterate(prog_fd: int) -> None:
+    """Run a BPF iterator (Linux 5.8) over all that there is."""
+    link = _bpf(_LINK_CREATE, struct.pack("=IIIIQ", prog_fd, 0, _TRACE_ITER, 0, 0), "iterator link")[0]
+    try:
+        with os.fdopen(_bpf(_ITER_CREATE, struct.pack("=II", link, 0), "iterator")[0], "rb") as iterator:
+            while iterator.read(1 << 16):
+                pass
+    finally:
+        os.close(link)

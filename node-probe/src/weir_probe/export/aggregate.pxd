@@ -1,5 +1,6 @@
 cimport cython
 from weir_probe.export.peers cimport Peers
+from weir_probe.export.reasons cimport ReasonTable
 from weir_probe.export.series cimport SeriesTable
 from weir_probe.streams.tick cimport Ticker
 
@@ -8,10 +9,12 @@ from weir_probe.streams.performance cimport close_type
 cdef unsigned long long BYTES
 cdef unsigned int _INDEX, _UNKNOWN
 cdef Py_ssize_t _COUNTERS, _BY_WAY, _TIMES
-cdef unsigned char _LIVE
+cdef unsigned char _LIVE, _DROPPED, _RESET_SENT
+cdef Py_ssize_t _RETRANS
 
 cdef class Aggregator:
     cdef readonly SeriesTable series
+    cdef readonly ReasonTable reasons
     cdef public Peers peers
     cdef public unsigned long long with_metrics
     cdef public bint patient
@@ -42,7 +45,8 @@ cdef class Aggregator:
     cdef unsigned long long[:, :] row_counters
     cdef unsigned char[:] state, opening, reset
     cdef unsigned int[:] left_in
-    cdef readonly object later
+    cdef readonly object later, later_signals
+    cdef unsigned long long[:] row_merged, dropped, segments, retransmitted
     cdef unsigned char[:, :] tcp_flags
     cdef unsigned long long mask, peer_mask
     cdef unsigned int role, protocol, local, other, interface, peer_interface
@@ -50,12 +54,19 @@ cdef class Aggregator:
     @cython.locals(row=cython.Py_ssize_t, i=cython.Py_ssize_t, mask=cython.ulonglong, peer_mask=cython.ulonglong,
                    a=cython.ulonglong, b=cython.ulonglong, opened=cython.bint, live=cython.bint, side=cython.uint,
                    iface=cython.ushort, peer_iface=cython.ushort, event=cython.uint, close=cython.int,
-                   opener=cython.uint, counted=cython.Py_ssize_t, elsewhere=cython.ulonglong)
+                   opener=cython.uint, counted=cython.Py_ssize_t, elsewhere=cython.ulonglong,
+                   again=cython.ulonglong, segments=cython.ulonglong)
     cpdef void consume(self, Py_ssize_t count)
 
     @cython.locals(slot="unsigned int[:]", kind="unsigned char[:]", ns="unsigned long long[:]", at=cython.Py_ssize_t,
                    i=cython.Py_ssize_t, waits="unsigned char[:]")
     cpdef void consume_times(self, samples) except *
+
+    @cython.locals(slot="unsigned int[:]", kind="unsigned char[:]", sides="unsigned char[:]", states="unsigned char[:]",
+                   reason="unsigned int[:]", count="unsigned int[:]", waits="unsigned char[:]", at=cython.Py_ssize_t,
+                   i=cython.Py_ssize_t, times=cython.uint, side=cython.uint, mask=cython.ulonglong,
+                   what=cython.ulonglong)
+    cpdef void consume_signals(self, signals) except *
 
     @cython.locals(side=cython.uint, iface=cython.ushort, peer_iface=cython.ushort)
     cdef bint _resolve(self, Py_ssize_t i, unsigned int other) except -1
@@ -71,6 +82,17 @@ cdef class Aggregator:
     @cython.locals(bit=cython.uint, at=cython.Py_ssize_t)
     cdef void _time(self, unsigned long long mask, unsigned int role, unsigned int interface, unsigned int peer,
                     unsigned int what, unsigned long long took_ns)
+
+    @cython.locals(bit=cython.uint, at=cython.Py_ssize_t)
+    cdef void _reason(self, unsigned long long mask, unsigned int role, unsigned int interface, unsigned int peer,
+                      unsigned long long what, unsigned long long count) except *
+
+    @cython.locals(bit=cython.uint)
+    cdef void _total_dropped(self, unsigned long long mask, unsigned long long count)
+
+    @cython.locals(bit=cython.uint)
+    cdef void _total_segments(self, unsigned long long mask, unsigned long long segments,
+                              unsigned long long retransmitted)
 
     @cython.locals(bit=cython.uint)
     cdef void _total(self, unsigned long long mask, unsigned long long a, unsigned long long b, bint opened, bint live)

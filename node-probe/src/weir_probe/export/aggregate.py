@@ -6,21 +6,35 @@ import numpy as np
 import numpy.typing as npt
 
 from weir_probe.export.peers import INDEX, UNKNOWN, Peers
+from weir_probe.export.reasons import ReasonTable
 from weir_probe.export.series import SeriesTable
 from weir_probe.streams.layout import COUNTERS, LIVE, SAMPLE, TIMES
 from weir_probe.streams.performance import close_type
 from weir_probe.streams.samples import SAMPLES
+from weir_probe.streams.signals import DROPPED, RESET_SENT, SIGNAL, SIGNALS
 from weir_probe.streams.tick import Ticker
 
 #: Of one observation on this node since it began: `packets` and `bytes` are (from the workload, to it); a flow between
-#: two observed workloads counts once.
-TOTAL: Final = np.dtype([("packets", "<u8", (2,)), ("bytes", "<u8", (2,)), ("opened", "<u8"), ("live", "<u8")])
+#: two observed workloads counts once. `dropped` are packets, of `segments` (of TCP) some were `retransmitted`.
+TOTAL: Final = np.dtype(
+    [
+        ("packets", "<u8", (2,)),
+        ("bytes", "<u8", (2,)),
+        ("opened", "<u8"),
+        ("live", "<u8"),
+        ("dropped", "<u8"),
+        ("segments", "<u8"),
+        ("retransmitted", "<u8"),
+    ]
+)
 BYTES = (1 << 40) - 1
 _INDEX, _UNKNOWN = INDEX, UNKNOWN
 _COUNTERS = len(COUNTERS)
 _BY_WAY = 10  # of them, the first
 _TIMES = len(TIMES)
 _LIVE = LIVE
+_DROPPED, _RESET_SENT = DROPPED, RESET_SENT
+_RETRANS = COUNTERS.index("retrans_tx")
 
 
 def _protocol(proto: int) -> int:
@@ -55,6 +69,7 @@ class Aggregator:
         counted_by: npt.NDArray[np.uint64],
     ) -> None:
         self.series = SeriesTable()
+        self.reasons = ReasonTable()
         self.peers = peers
         self.with_metrics = 0  # observations that ask for series
         self.patient = True  # False: count now by what is known now
@@ -69,6 +84,9 @@ class Aggregator:
         self.total_bytes = self.totals["bytes"].data
         self.opened = self.totals["opened"].data
         self.live = self.totals["live"].data
+        self.dropped = self.totals["dropped"].data
+        self.segments = self.totals["segments"].data
+        self.retransmitted = self.totals["retransmitted"].data
         self.all_stored = self.stored.data
         self.addr = slots["addr"].data
         self.proto = slots["proto"].data
@@ -83,8 +101,10 @@ class Aggregator:
         self.row_event = ticker.rows["event"].data
         self.row_delta = ticker.rows["delta"].data
         self.row_counters = ticker.rows["counters"].data
+        self.row_merged = ticker.rows["merged"].data
         self.left_in = np.zeros(len(slots), np.uint32).data  # the tick in which a flow was last left
         self.later = np.zeros(0, SAMPLE)  # samples of flows that were left
+        self.later_signals = np.zeros(0, SIGNAL)
         self.state = slots["state"].data
         self.opening = slots["opening"].data
         self.reset = slots["reset"].data
@@ -128,6 +148,10 @@ class Aggregator:
             elsewhere = self.counted_by[i]
             self._total(mask & ~elsewhere, a, b, opened, live)
             self._total(peer_mask & ~mask & ~elsewhere, b, a, opened, live)
+            if event & 8 and self.proto[i] == 6:
+                again = self.row_counters[row, _RETRANS] + self.row_counters[row, _RETRANS + 1]
+                segments = (a >> 40) + (b >> 40) + self.row_merged[row]
+                self._total_segments((mask | peer_mask) & ~elsewhere, segments, again)
             if self._resolve(i, other):
                 close = -1
                 if event & 2 and self.proto[i] == 6:
@@ -165,6 +189,39 @@ class Aggregator:
             self._time(self.mask, self.role, self.interface, self.other, kind[at], ns[at])
             self._time(self.peer_mask, 1 - self.role, self.peer_interface, self.local, kind[at], ns[at])
         self.later = samples[left != 0][:SAMPLES]
+
+    def consume_signals(self, signals: npt.NDArray[Any]) -> None:
+        """Count what signals (streams.signals.SIGNAL) tell of drops, resets and retransmissions; after `consume`."""
+        signals = np.concatenate([self.later_signals, signals])
+        slot = signals["slot"].data
+        kind = signals["kind"].data
+        sides = signals["side"].data
+        states = signals["state"].data
+        reason = signals["reason"].data
+        count = signals["count"].data
+        left = np.zeros(len(signals), np.uint8)
+        waits = left.data
+        for at in range(len(slot)):
+            i = slot[at]
+            if kind[at] < _RESET_SENT or i >= len(self.state) or self.state[i] < _LIVE:
+                continue
+            if self.left_in[i] == self.ticker.tick:
+                waits[at] = 1
+                continue
+            times = max(count[at], 1)
+            side = self.workload_side[i] & 1
+            if kind[at] == _DROPPED:
+                mask = self.observations[i]
+                if self.peer_iface[i] not in (0, self.iface[i]):
+                    mask |= self.peer_observations[i]
+                self._total_dropped(mask, times)
+            if not self._resolve(i, self._peer(i, 1 - side, False)):
+                continue
+            what = kind[at] << 8 | (side ^ sides[at] & 1)
+            what = (what << 8 | states[at]) << 40 | reason[at]
+            self._reason(self.mask, self.role, self.interface, self.other, what, times)
+            self._reason(self.peer_mask, 1 - self.role, self.peer_interface, self.local, what ^ 1 << 48, times)
+        self.later_signals = signals[left != 0][:SIGNALS]
 
     def _resolve(self, i: int, other: int) -> bool:
         """Whose flow it is, into `mask` to `peer_interface`: False if no observation asks for series of it.
@@ -228,6 +285,33 @@ class Aggregator:
                 at = self.series.find(bit, role, self.protocol, self._named(bit, interface), peer)
                 if at >= 0:
                     self.series.time(at, what, took_ns)
+            mask >>= 1
+            bit += 1
+
+    def _reason(self, mask: int, role: int, interface: int, peer: int, what: int, count: int) -> None:  # noqa: PLR0917
+        bit = 0
+        while mask:
+            if mask & 1:
+                at = self.series.find(bit, role, self.protocol, self._named(bit, interface), peer)
+                if at >= 0:
+                    self.reasons.add(self.series.key[at], what, count)
+            mask >>= 1
+            bit += 1
+
+    def _total_dropped(self, mask: int, count: int) -> None:
+        bit = 0
+        while mask:
+            if mask & 1:
+                self.dropped[bit] += count
+            mask >>= 1
+            bit += 1
+
+    def _total_segments(self, mask: int, segments: int, retransmitted: int) -> None:
+        bit = 0
+        while mask:
+            if mask & 1:
+                self.segments[bit] += segments
+                self.retransmitted[bit] += retransmitted
             mask >>= 1
             bit += 1
 

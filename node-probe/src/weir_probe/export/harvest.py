@@ -2,9 +2,9 @@
 
 import math
 import time
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ from weir_api.base import seconds
 from weir_api.flowobservation import FlowLogMode
 from weir_api.nodeprobe import PlannedObservation
 from weir_probe.capture.model import Capture, Interface
+from weir_probe.capture.signals import KernelSignals
 from weir_probe.export import records
 from weir_probe.export.aggregate import Aggregator
 from weir_probe.export.behind import Behind
@@ -23,10 +24,12 @@ from weir_probe.export.series import OVERFLOW
 from weir_probe.export.sink import Queued
 from weir_probe.export.translation import Tracker, Translations
 from weir_probe.export.window import Window
+from weir_probe.plan.containers import Containers
 from weir_probe.plan.pods import LocalPod
 from weir_probe.streams.layout import LIVE
 from weir_probe.streams.measures import Measures
-from weir_probe.streams.tick import Ticker
+from weir_probe.streams.signals import SIGNALLED, Signalled
+from weir_probe.streams.tick import ENDED, Ticker
 
 #: Ticks until the last flow of a pod that went is read: retired, waited for, ended. Its peer may be waited for besides.
 _LAST_FLOWS: Final = 4
@@ -58,6 +61,7 @@ class Harvest:
         live_rows: int,
         sink: Queued | None,
         tracker: Tracker | None,
+        signals: KernelSignals | None = None,
     ) -> None:
         self.names = names
         self.live: list[LiveFlow] = []
@@ -66,6 +70,8 @@ class Harvest:
         self.tick_seconds = 0.0
         self._sink = sink
         self._capture = capture
+        self._signals = signals
+        self._containers = Containers()
         self._node = node
         self._timeouts = timeouts
         self._live_rows = live_rows
@@ -86,8 +92,10 @@ class Harvest:
             behind.set_of,
             self.translations.table["counted_by"],
         )
-        self._recorder = Recorder(slots, exported, self._ticker, capture.measured)
+        self._signalled = Signalled(np.zeros(len(slots), SIGNALLED), self._measures.written)
+        self._recorder = Recorder(slots, exported, self._ticker, capture.measured, self._signalled.rows)
         self.series = self._aggregator.series
+        self.reasons = self._aggregator.reasons
         self.totals = self._aggregator.totals
         self.window = Window(window_ticks)
         self._observations: dict[int, str] = {}
@@ -133,7 +141,7 @@ class Harvest:
             self._observations = {bit: name for bit, name in self._observations.items() if bit not in bits}
             kept = sum(1 << bit for bit in self._observations)
             self._ticker.clear_observations(kept, generation)
-            self.series.drop(lambda bit, _local: bit in bits)
+            self._drop(lambda bit, _local: bit in bits)
 
     def belongs(self, interface: Interface, pod: LocalPod) -> None:
         """Whose workload is behind an interface."""
@@ -162,6 +170,7 @@ class Harvest:
         clock = self._capture.clock()
         samples = self._capture.samples()  # first: a slot that they name is not another flow's before `release`
         self._measures.apply(samples)
+        heard = self._hear()
         per_second = 1_000_000_000 // clock.ns_per_tick
         count = self._ticker.run(
             clock.ticks,
@@ -172,6 +181,8 @@ class Harvest:
         self.translations.meet(self._ticker.rows[:count], self._ticker.tick)
         self._aggregator.consume(count)
         self._aggregator.consume_times(samples)
+        if heard is not None:
+            self._aggregator.consume_signals(heard)
         written = self._recorder.consume(count, clock.monotonic_ns)
         if written and self._sink is not None:
             block = records.block(
@@ -183,6 +194,7 @@ class Harvest:
                 observations=self._observations,
                 names=self.names.moment(self._addresses(self._recorder.records["slot"][:written])),
                 translated=self.translations.table,
+                signals=(self._signalled.rows, self._containers) if self._signals is not None else None,
             )
             self._sink.write(block)
         if self._live_rows and now - self.ticked > 0.1:
@@ -194,6 +206,8 @@ class Harvest:
                 now_ns=clock.monotonic_ns,
                 limit=self._live_rows,
             )
+        rows = self._ticker.rows[:count]
+        self._signalled.forget(rows["slot"][rows["event"] & ENDED != 0])
         self.rows = count - self._ticker.release(count)
         self.names.after_tick()
         if self._ticker.tick % _FORGET_EVERY == 0:
@@ -227,4 +241,20 @@ class Harvest:
             self._until_swept -= 1
             if self._until_swept == 0:
                 present = self._present
-                self.series.drop(lambda _bit, local: local != OVERFLOW and local not in present)
+                self._drop(lambda _bit, local: local != OVERFLOW and local not in present)
+
+    def _drop(self, gone: Callable[[int, int], bool]) -> None:
+        """Forget the series for which `gone(bit, workload)`."""
+        self.series.drop(gone)
+        self.reasons.drop(gone)
+
+    def _hear(self) -> npt.NDArray[Any] | None:
+        """What kernel signals have told since the last tick, noted in the rows of their flows."""
+        if self._signals is None:
+            return None
+        heard = self._signals.take()
+        if len(heard):
+            self._signalled.apply(heard)
+            owned = heard[heard["pid"] != 0]
+            self._containers.learn(set(zip(owned["pid"].tolist(), owned["cgroup"].tolist(), strict=True)))
+        return heard

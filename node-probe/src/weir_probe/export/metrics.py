@@ -1,6 +1,6 @@
 """The probe's Prometheus metrics: read from the agent's tables at scrape time, one sample per series in use."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,9 +14,11 @@ from prometheus_client.core import (
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from weir_api.nodeprobe import IdentityReport
+from weir_api.nodeprobe import IdentityReport, SignalsReport
+from weir_probe.export.happened import Happened
 from weir_probe.export.names import Names
-from weir_probe.export.series import BOUNDS_NS, OVERFLOW, PROTOCOLS, ROLES, unpack
+from weir_probe.export.reasons import read
+from weir_probe.export.series import BIT_SHIFT, BOUNDS_NS, OVERFLOW, PROTOCOLS, ROLES, unpack
 from weir_probe.streams.layout import COUNTERS, TIMES
 from weir_probe.streams.performance import CLOSE_TYPES
 
@@ -68,6 +70,7 @@ class Readings:
     """What a scrape tells, taken at one moment."""
 
     rows: npt.NDArray[Any]  # series.SERIES, those in use
+    reasons: npt.NDArray[Any]  # reasons.REASON, those in use
     observations: Mapping[int, tuple[str, str]]  # bit: namespace, name
     overflowed: Mapping[int, int]  # bit: flows opened in an overflow series
     outcomes: Mapping[str, tuple[int, int]]  # every packet seen by what became of it: packets, bytes
@@ -75,6 +78,7 @@ class Readings:
     unmeasured: Mapping[str, int]  # what was counted but not measured, by reason
     records: Mapping[str, int]  # flow records by result
     untranslated: int  # connections that the kernel's tracking was not asked about
+    signals: SignalsReport | None
     live_flows: int
     interfaces: int
     rung: str
@@ -105,11 +109,10 @@ class FlowMetrics(Collector):
         yield from _of_probe(readings)
 
     def _of_flows(self, readings: Readings) -> Iterator[Metric]:
-        keyed = ((row, unpack(int(row["key"]))) for row in readings.rows)
-        series = [(row, *key) for row, key in keyed if key[0] in readings.observations]
-        locals_ = {local: self._names.identity(local) for _, _, _, _, local, _ in series}
+        series = [row for row in readings.rows if int(row["key"]) >> BIT_SHIFT in readings.observations]
+        locals_ = {unpack(int(row["key"]))[3] for row in series}
         #: what pods and namespaces are asked for; a series has those of its observation, and the others empty
-        carried = sorted({name for identity in locals_.values() for name, _ in identity.labels})
+        carried = sorted({name for local in locals_ for name, _ in self._names.identity(local).labels})
         undirected = (*_SERIES_LABELS, *carried)
         directed = (*undirected, "direction")
         packets = CounterMetricFamily("weir_flow_packets", "Packets of observed flows.", labels=directed)
@@ -121,29 +124,19 @@ class FlowMetrics(Collector):
         )
         live = GaugeMetricFamily("weir_live_flows", "Flows in the flow table.", labels=undirected)
         performance = _Performance(undirected)
-        for row, bit, role, protocol, local, peer in series:
-            here, there = locals_[local], self._names.identity(peer)
-            has = dict(here.labels)
-            labels = (
-                *readings.observations[bit],
-                here.namespace,
-                here.kind,
-                here.name or here.class_,
-                there.class_,
-                there.namespace,
-                there.kind,
-                there.name,
-                PROTOCOLS[protocol],
-                "" if local == OVERFLOW else ROLES[role],
-                *(has.get(name, "") for name in carried),
-            )
+        happened = Happened(undirected)
+        for row in series:
+            labels = self._labels(int(row["key"]), readings, carried)
             for index, direction in enumerate(_DIRECTIONS):
                 packets.add_metric((*labels, direction), int(row["packets"][index]))
                 octets.add_metric((*labels, direction), int(row["bytes"][index]))
             connections.add_metric(labels, int(row["connections"]))
             live.add_metric(labels, int(row["live"]))
             performance.add(labels, row)
-        yield from (packets, octets, connections, live, *performance.families())
+        for key, what, count in read(readings.reasons):
+            if key >> BIT_SHIFT in readings.observations:
+                happened.add(self._labels(key, readings, carried), what, count)
+        yield from (packets, octets, connections, live, *performance.families(), *happened.families())
         overflow = CounterMetricFamily(
             "weir_observation_overflowed_flows",
             "Flows that were counted in the overflow series, because maxSeries was reached.",
@@ -152,6 +145,25 @@ class FlowMetrics(Collector):
         for bit, count in readings.overflowed.items():
             overflow.add_metric(readings.observations[bit], count)
         yield overflow
+
+    def _labels(self, key: int, readings: Readings, carried: Sequence[str]) -> tuple[str, ...]:
+        """Of a series, by its key."""
+        bit, role, protocol, local, peer = unpack(key)
+        here, there = self._names.identity(local), self._names.identity(peer)
+        has = dict(here.labels)
+        return (
+            *readings.observations[bit],
+            here.namespace,
+            here.kind,
+            here.name or here.class_,
+            there.class_,
+            there.namespace,
+            there.kind,
+            there.name,
+            PROTOCOLS[protocol],
+            "" if local == OVERFLOW else ROLES[role],
+            *(has.get(name, "") for name in carried),
+        )
 
 
 class _Performance:
@@ -230,6 +242,8 @@ def _of_probe(readings: Readings) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "weir_probe_tick_seconds", "How long the last pass over the flow table took.", value=readings.tick_seconds
     )
+    if readings.signals is not None:
+        yield from _of_signals(readings.signals)
     yield from _of_identity(readings)
     if readings.kernel_ns_per_packet is not None:
         yield GaugeMetricFamily(
@@ -243,6 +257,20 @@ def _of_probe(readings: Readings) -> Iterator[Metric]:
             "For how long nothing was captured before this probe began, after the one before it.",
             value=readings.gap_seconds,
         )
+
+
+def _of_signals(signals: SignalsReport) -> Iterator[Metric]:
+    """What the kernel's TCP tells beside the packets."""
+    active = GaugeMetricFamily("weir_probe_signals", "Kernel signals: 1 in use, 0 refused.", labels=["signal"])
+    for name in signals.active:
+        active.add_metric([name], 1)
+    for refused in signals.refused:
+        active.add_metric([refused.signal], 0)
+    yield active
+    yield CounterMetricFamily("weir_probe_lost_signals", "Kernel signals that found no room.", value=signals.lost)
+    yield CounterMetricFamily(
+        "weir_probe_unmatched_signals", "Kernel signals that were of no flow in the table.", value=signals.unmatched
+    )
 
 
 def _of_identity(readings: Readings) -> Iterator[Metric]:

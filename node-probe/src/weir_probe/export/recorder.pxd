@@ -1,7 +1,7 @@
 cimport cython
 
 cdef unsigned long long BYTES
-cdef Py_ssize_t _COUNTERS, _TIMES
+cdef Py_ssize_t _COUNTERS, _TIMES, _REASONS
 cdef unsigned long long MOST_PACKETS
 cdef unsigned long long MOST_BYTES
 
@@ -30,6 +30,7 @@ cdef class Recorder:
     cdef unsigned int[:] out_timed_out
     cdef unsigned long long[:, :] out_counters, out_count, out_sum_ns, out_max_ns
     cdef unsigned long long[:, :] count, sum_ns, max_ns, recorded_counters, row_counters
+    cdef unsigned int[:, :] out_dropped, out_drop_reason, out_retransmitted, dropped, drop_reason, retransmitted
 
     @cython.locals(row=cython.Py_ssize_t, i=cython.Py_ssize_t, written=cython.Py_ssize_t, mask=cython.ulonglong,
                    a=cython.ulonglong, b=cython.ulonglong, ended=cython.bint, which=cython.Py_ssize_t,

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from weir_probe.streams.layout import COUNTERS, TIMES
 from weir_probe.streams.measures import MEASURED
+from weir_probe.streams.signals import REASONS, SIGNALLED
 from weir_probe.streams.tick import Ticker
 
 #: One flow record before it has names; `traffic`, by sending side, is packets << 40 | bytes since its last one.
@@ -23,10 +24,14 @@ RECORD: Final = np.dtype(
         ("count", "<u8", (len(TIMES),)),
         ("sum_ns", "<u8", (len(TIMES),)),
         ("max_ns", "<u8", (len(TIMES),)),
+        ("dropped", "<u4", (REASONS + 1,)),
+        ("drop_reason", "<u4", (REASONS,)),
+        ("retransmitted", "<u4", (2,)),  # by sending side, as the kernel told
+        ("pad", "<u4"),
     ]
 )
 BYTES = (1 << 40) - 1
-_COUNTERS, _TIMES = len(COUNTERS), len(TIMES)
+_COUNTERS, _TIMES, _REASONS = len(COUNTERS), len(TIMES), REASONS
 # a record is written early when another tick could overflow its word
 MOST_PACKETS = 1 << 23
 MOST_BYTES = 1 << 39
@@ -46,9 +51,12 @@ class Recorder:
         exported: npt.NDArray[Any],
         ticker: Ticker,
         measured: npt.NDArray[Any] | None = None,
+        signalled: npt.NDArray[Any] | None = None,
     ) -> None:
         if measured is None:
             measured = np.zeros(len(slots), MEASURED)
+        if signalled is None:
+            signalled = np.zeros(len(slots), SIGNALLED)
         self.logged = 0
         self.interval_ns = np.zeros(64, np.uint64)
         self.records = np.zeros(len(slots), RECORD)
@@ -75,9 +83,15 @@ class Recorder:
         self.out_count = self.records["count"].data
         self.out_sum_ns = self.records["sum_ns"].data
         self.out_max_ns = self.records["max_ns"].data
+        self.out_dropped = self.records["dropped"].data
+        self.out_drop_reason = self.records["drop_reason"].data
+        self.out_retransmitted = self.records["retransmitted"].data
         self.count = measured["count"].data
         self.sum_ns = measured["sum_ns"].data
         self.max_ns = measured["max_ns"].data
+        self.dropped = signalled["dropped"].data
+        self.drop_reason = signalled["drop_reason"].data
+        self.retransmitted = signalled["retransmitted"].data
         self.recorded_counters = exported["recorded_counters"].data
         self.row_counters = ticker.rows["counters"].data
 
@@ -127,6 +141,12 @@ class Recorder:
                 self.out_count[written, what] = self.count[i, what]
                 self.out_sum_ns[written, what] = self.sum_ns[i, what]
                 self.out_max_ns[written, what] = self.max_ns[i, what]
+            for which in range(_REASONS + 1):
+                self.out_dropped[written, which] = self.dropped[i, which]
+            for which in range(_REASONS):
+                self.out_drop_reason[written, which] = self.drop_reason[i, which]
+            for which in range(2):
+                self.out_retransmitted[written, which] = self.retransmitted[i, which]
             self._begin(i)
             self.recorded[i, 0] = 0
             self.recorded[i, 1] = 0
@@ -140,6 +160,12 @@ class Recorder:
             self.recorded_counters[i, which] = 0
         for what in range(_TIMES):
             self.count[i, what] = self.sum_ns[i, what] = self.max_ns[i, what] = 0
+        for which in range(_REASONS + 1):
+            if self.dropped[i, which]:  # a row that nothing was written to takes no memory
+                self.dropped[i, which] = 0
+        for which in range(2):
+            if self.retransmitted[i, which]:
+                self.retransmitted[i, which] = 0
 
     def _interval(self, mask: int) -> int:
         """The shortest interval that an observation in `mask` asked for."""

@@ -3,12 +3,15 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from weir_probe.capture.model import Clock
+from weir_probe.export.signals import Told, members, told
+from weir_probe.plan.containers import Containers
 from weir_probe.plan.pods import LocalPod
 from weir_probe.streams.layout import BYTES_BITS, BYTES_MASK, COUNTERS, TIMES
 from weir_probe.streams.performance import CLOSE_TYPES, close_type
@@ -70,6 +73,7 @@ class RecordBlock:
     connection: npt.NDArray[np.uint64]  # both initial sequence numbers of a TCP connection; 0: not seen
     nat_addr: npt.NDArray[np.uint64]  # (n, 2): where packets to dst really go; 0: there
     nat_port: npt.NDArray[np.uint16]
+    told: Told | None  # by kernel signals; None: there are none
 
     def __len__(self) -> int:
         return len(self.flow_id)
@@ -85,8 +89,10 @@ def block(
     observations: Mapping[int, str],
     names: Names,
     translated: npt.NDArray[Any],
+    signals: tuple[npt.NDArray[Any], Containers] | None = None,
 ) -> RecordBlock:
     """Join `records` (recorder.RECORD) with their slots: before the ticker releases them, and nothing shared is kept.
+    `signals` are streams.signals.SIGNALLED, and where processes are.
 
     `wall_offset_ns` is Unix time minus CLOCK_MONOTONIC, both now; `translated` is translation.TRANSLATED, by slot.
     """
@@ -131,6 +137,7 @@ def block(
         connection=np.where(opened, initial[:, 0] << np.uint64(32) | initial[:, 1], np.uint64(0)),
         nat_addr=real["addr"].copy(),
         nat_port=real["port"].copy(),
+        told=told(records, signals[0], sides, signals[1]) if signals is not None else None,
     )
 
 
@@ -157,6 +164,7 @@ def lines(block: RecordBlock) -> Iterator[bytes]:
     for start in range(0, len(block), _CHUNK):
         columns = _columns(block, slice(start, start + _CHUNK))
         figures = _figures(block, slice(start, start + _CHUNK))
+        signals = members(block.told, slice(start, start + _CHUNK)) if block.told is not None else repeat("")
         for (
             flow,
             sequence,
@@ -185,7 +193,7 @@ def lines(block: RecordBlock) -> Iterator[bytes]:
                 f'"dst_namespace":{dst_namespace},"dst_workload":{dst_workload},"dst_pod":{dst_pod},'
                 f'"packets_tx":{packets[0]},"packets_rx":{packets[1]},"bytes_tx":{octets[0]},"bytes_rx":{octets[1]},'
                 f'"tcp_flags_tx":{flags[0]},"tcp_flags_rx":{flags[1]},"interfaces":{words.interfaces(*iface)}'
-                f"{_connection(connection)}{words.translation(*nat)}{next(figures)}}}\n"
+                f"{_connection(connection)}{words.translation(*nat)}{next(figures)}{next(signals)}}}\n"
             ).encode()
 
 

@@ -20,8 +20,11 @@ from weir_api.nodeprobe import (
     PlannedObservation,
     ProbeOverhead,
     Refused,
+    RefusedSignal,
+    SignalsReport,
 )
 from weir_probe.capture.model import Hook, Refusal
+from weir_probe.capture.signals import KernelSignals
 from weir_probe.export.window import Rates
 from weir_probe.streams.layout import LOST
 
@@ -49,6 +52,7 @@ class Measured:
     live_flows: int
     packets: int
     bytes: int
+    drops: int | None
     series: int
     overflowed_flows: int
     top_peers: Sequence[tuple[str, float, int]]  # name, bytes per second, live flows
@@ -68,6 +72,7 @@ class Situation:
     hooks: Sequence[Hook]
     outcomes: Mapping[str, tuple[int, int]]  # reason: packets, bytes; "stored" among them
     lost: Mapping[str, int]  # packets lost before they could be parsed
+    signals: SignalsReport | None
     cpu_millis: float
     ns_per_packet: float | None
     memory_bytes: int
@@ -89,6 +94,18 @@ def counters(outcomes: Mapping[str, tuple[int, int]], lost: Mapping[str, int]) -
         stored=Counted(packets=stored[0], bytes=stored[1]),
         set_aside=_reasons(aside),
         lost=_reasons(dropped),
+    )
+
+
+def signals_report(signals: KernelSignals) -> SignalsReport | None:
+    """Which kernel signals there are; None while nothing is observed."""
+    if not (signals.active or signals.refused):
+        return None
+    return SignalsReport(
+        active=list(signals.active),
+        refused=[RefusedSignal(signal=name, reason=reason[:512]) for name, reason in signals.refused.items()],
+        lost=signals.lost,
+        unmatched=signals.unmatched,
     )
 
 
@@ -120,6 +137,7 @@ def report(s: Situation) -> NodeProbeStatus:
             refused=[Refused(rung=r.rung, reason=r.reason[:512]) for r in s.refused],
             hooks=[HookCount(kind=kind, interfaces=count) for kind, count in sorted(kinds.items())],
             interfaces=names[:20],
+            signals=s.signals,
         ),
         counters=counters(s.outcomes, s.lost),
         overhead=ProbeOverhead(
@@ -147,6 +165,9 @@ def _observation(planned: PlannedObservation, m: Measured, peers: int) -> Observ
         flows_per_second=round(m.rates.flows, 2),
         packets_per_second=round(m.rates.packets, 1),
         bytes_per_second=round(m.rates.bytes, 1),
+        segments_per_second=round(m.rates.segments, 1),
+        retransmits_per_second=round(m.rates.retransmits, 3),
+        drops=m.drops,
         live_flows=m.live_flows,
         total=Counted(packets=m.packets, bytes=m.bytes),
         series=m.series,

@@ -55,9 +55,13 @@ WORD = 0xFFFFFFFFFFFFFFFF
 SPREAD = 0x9E3779B97F4A7C15
 
 
+#: Of a key: below it what the observation's bit is above.
+BIT_SHIFT: Final = 58
+
+
 def unpack(key: int) -> tuple[int, int, int, int, int]:
     """(observation bit, role, protocol, workload identity, peer identity) of a row's key."""
-    return key >> 58, key >> 57 & 1, key >> 54 & 7, key >> 27 & ((1 << 27) - 1), key & ((1 << 27) - 1)
+    return key >> BIT_SHIFT, key >> 57 & 1, key >> 54 & 7, key >> 27 & ((1 << 27) - 1), key & ((1 << 27) - 1)
 
 
 class SeriesTable:

@@ -18,6 +18,9 @@ class Rates:
     flows: float = 0.0
     packets: float = 0.0
     bytes: float = 0.0
+    segments: float = 0.0  # of TCP
+    retransmits: float = 0.0  # of these
+    drops: int = 0  # packets that the kernel dropped: in the window, not per second
 
 
 class Window:
@@ -43,11 +46,18 @@ class Window:
         seconds = end - start
         if seconds <= 0:
             return Rates()
+
+        def grown(name: str) -> float:
+            return float((last[name][bit] - first[name][bit]).sum())
+
         return Rates(
             window_s=seconds,
-            flows=float(last["opened"][bit] - first["opened"][bit]) / seconds,
-            packets=float((last["packets"][bit] - first["packets"][bit]).sum()) / seconds,
-            bytes=float((last["bytes"][bit] - first["bytes"][bit]).sum()) / seconds,
+            flows=grown("opened") / seconds,
+            packets=grown("packets") / seconds,
+            bytes=grown("bytes") / seconds,
+            segments=grown("segments") / seconds,
+            retransmits=grown("retransmitted") / seconds,
+            drops=int(grown("dropped")),
         )
 
 

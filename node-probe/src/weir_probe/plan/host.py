@@ -23,6 +23,12 @@ NAMED: Final = Path("/run/netns")
 _CONTAINER: Final = re.compile(r"(?:^|[/-])([0-9a-f]{64})(?:\.scope)?(?:$|/)", re.MULTILINE)
 
 
+def container_in(cgroup: str) -> str:
+    """The id of the container that the text of a process's cgroup file names; "": it is in none."""
+    match = _CONTAINER.search(cgroup)
+    return match[1] if match else ""
+
+
 def discover(
     known: Iterable[LocalPod] = (), *, named: Path = NAMED, proc: Path = Path("/proc")
 ) -> tuple[LocalPod, ...]:
@@ -44,13 +50,13 @@ def discover(
             if number and number != own and entry.stat().st_dev == nsfs:
                 found.setdefault(number, _workload(entry.name, str(entry), number, addresses))
     for pid, cgroup in processes(proc):
-        match = _CONTAINER.search(cgroup)
-        if match is None:
+        container = container_in(cgroup)
+        if not container:
             continue
         path = f"{proc}/{pid}/ns/net"
         number = inode(path)
         if number and number != own and number not in found:
-            found[number] = _workload(match[1][:12], path, number, addresses)
+            found[number] = _workload(container[:12], path, number, addresses)
     return tuple(sorted(found.values(), key=lambda pod: (pod.workload.namespace, pod.workload.name)))
 
 

@@ -94,6 +94,10 @@ class Interfaces:
             result.add(uid, *self._watch(self._known[uid], outside))
         return result
 
+    def inodes(self) -> dict[str, int]:
+        """The network namespaces that were found, by pod uid."""
+        return {uid: known.inode for uid, known in self._known.items()}
+
     def outdated(self) -> bool:
         """Whether a pod's interfaces are not as they were when it was looked at: inside it, no event tells."""
         return any(self._known[uid].seen != seen for uid, (seen, _) in self._look().items())

@@ -70,7 +70,7 @@ SLOT: Final = np.dtype(
         ("syn", "<u4"),
         ("synack", "<u4"),
         ("fin", "<u4"),
-        ("pad", "<u4"),
+        ("merged", "<u4"),
     ]
 )
 
@@ -125,7 +125,7 @@ EXPORTED: Final = np.dtype(
         ("headers", "<u8", (2,)),  # the same of the layers
         ("layers", "<i8", (2, 2)),  # bytes of layer 3, 4 by side that were not told yet; below 0: told too early
         ("counters", "<u4", (len(COUNTERS) - 4,)),  # as last read, those beyond the bytes
-        ("pad", "<u4"),
+        ("merged", "<u4"),  # the same
         ("recorded", "<u8", (2,)),  # the slot's words since the last flow record
         ("recorded_counters", "<u8", (len(COUNTERS),)),
         ("recorded_ns", "<u8"),  # CLOCK_MONOTONIC of that record

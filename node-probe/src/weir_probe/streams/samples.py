@@ -15,6 +15,19 @@ SAMPLES: Final = 131_072
 _SEGMENT = SEGMENT
 
 
+def take(records: npt.NDArray[Any], ring: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """What a ring that the kernel fills has got since the last call, in its order, as a copy. `ring` says where its
+    ends are; of `records` the `sequence`, which is written last, is its place in the stream + 1."""
+    tail, head = int(ring["tail"][0]), int(ring["head"][0])
+    places = np.arange(tail, head, dtype=np.uint64) & np.uint64(len(records) - 1)
+    due = np.arange(tail + 1, head + 1, dtype=np.uint64)
+    late = np.flatnonzero(records["sequence"][places] != due)  # still being written
+    count = int(late[0]) if len(late) else len(places)
+    taken: npt.NDArray[Any] = records[places[:count]]
+    ring["tail"][0] = tail + count
+    return taken
+
+
 class Samples:
     """A ring of `records` (layout.SAMPLE), and where its ends are (`ring`, one of layout.RING). One writer or the
     kernel, one reader; within one process they take turns."""
@@ -51,14 +64,7 @@ class Samples:
 
     def take(self) -> npt.NDArray[Any]:
         """The samples since the last call, in their order, as a copy."""
-        tail, head = int(self.tail[0]), int(self.head[0])
-        places = np.arange(tail, head, dtype=np.uint64) & np.uint64(len(self.records) - 1)
-        due = np.arange(tail + 1, head + 1, dtype=np.uint64)
-        late = np.flatnonzero(self.records["sequence"][places] != due)  # still being written
-        count = int(late[0]) if len(late) else len(places)
-        taken: npt.NDArray[Any] = self.records[places[:count]]
-        self.tail[0] = tail + count
-        return taken
+        return take(self.records, self.ring)
 
     def put_time(self, slot: int, what: int, took_ns: int) -> None:
         """One of a flow's times; `what` is an index of layout.TIMES."""

@@ -37,12 +37,13 @@ cdef class Ticker:
     cdef unsigned char[:] opener, fresh
     cdef unsigned int[:, :] retrans, zero_win, more_retrans, ooo, read_counters
     cdef unsigned int[:, :, :] retrans_opening
-    cdef unsigned int[:] syn, synack, fin
+    cdef unsigned int[:] syn, synack, fin, merged, read_merged
+    cdef unsigned long long[:] row_merged
 
     @cython.locals(side=cython.Py_ssize_t, way=cython.Py_ssize_t, octets=cython.longlong, which=cython.Py_ssize_t,
                    before=cython.ulonglong)
     cdef void _take_back(self, Py_ssize_t i, Py_ssize_t row) noexcept
-    @cython.locals(opener=cython.Py_ssize_t, way=cython.Py_ssize_t)
+    @cython.locals(opener=cython.Py_ssize_t, way=cython.Py_ssize_t, merged=cython.uint)
     cdef void _count(self, Py_ssize_t i, Py_ssize_t row, unsigned long long a, unsigned long long b) noexcept
     @cython.locals(now=cython.ulonglong, headers=cython.ulonglong, layer=cython.Py_ssize_t, told=cython.longlong)
     cdef void _layers(

@@ -23,7 +23,13 @@ COUNTED: Final = 8
 #: A row per occupied slot; `delta` is packets << 40 | bytes since the last tick, by sending side, and `counters` what
 #: layout.COUNTERS names, since then.
 ROW: Final = np.dtype(
-    [("delta", "<u8", (2,)), ("slot", "<u4"), ("event", "<u4"), ("counters", "<u8", (len(COUNTERS),))]
+    [
+        ("delta", "<u8", (2,)),
+        ("slot", "<u4"),
+        ("event", "<u4"),
+        ("counters", "<u8", (len(COUNTERS),)),
+        ("merged", "<u8"),  # TCP segments that are in `delta` as one packet with another
+    ]
 )
 
 WORD = 0xFFFFFFFFFFFFFFFF
@@ -89,6 +95,7 @@ class Ticker:
         self.syn = slots["syn"].data
         self.synack = slots["synack"].data
         self.fin = slots["fin"].data
+        self.merged = slots["merged"].data
         self.measured = measured
         self.measured_words = measured.view(np.uint64).reshape(len(measured), -1).data
         self.more_retrans = measured["retrans"].data
@@ -97,8 +104,10 @@ class Ticker:
         self.read_headers = exported["headers"].data
         self.layers = exported["layers"].data
         self.read_counters = exported["counters"].data
+        self.read_merged = exported["merged"].data
         self.recorded_counters = exported["recorded_counters"].data
         self.row_counters = self.rows["counters"].data
+        self.row_merged = self.rows["merged"].data
         self.row_slot = self.rows["slot"].data
         self.row_event = self.rows["event"].data
         self.row_delta = self.rows["delta"].data
@@ -177,6 +186,9 @@ class Ticker:
         self._difference(i, row, 12, self.syn[i])
         self._difference(i, row, 13, self.synack[i])
         self._difference(i, row, 14, self.fin[i])
+        merged = self.merged[i]
+        self.row_merged[row] = merged - self.read_merged[i] & 0xFFFFFFFF
+        self.read_merged[i] = merged
 
     def _layers(self, i: int, row: int, side: int, way: int, octets: int) -> None:
         """Bytes of layers 3 and 4 that `side` sent, in `octets` of layer 2. A packet may be in the one word already and
@@ -210,6 +222,7 @@ class Ticker:
                 before = self.read_counters[i, which - 4] - self.row_counters[row, which]
                 self.read_counters[i, which - 4] = before & 0xFFFFFFFF
             self.row_counters[row, which] = 0
+        self.read_merged[i] = self.read_merged[i] - self.row_merged[row] & 0xFFFFFFFF
 
     def release(self, count: int) -> int:
         """Empty the slots of the flows that ended in these `count` rows; returns how many."""
@@ -226,6 +239,7 @@ class Ticker:
                 self.sequence[i] = 0
                 self.retired_tick[i] = 0
                 self.peer[i] = 0
+                self.read_merged[i] = 0
                 for side in range(2):
                     self.read_headers[i, side] = 0
                     self.layers[i, side, 0] = 0

@@ -26,12 +26,20 @@ def summary(reports: Sequence[NodeReport]) -> Summary | None:
     measured = [report.measured for report in reports if report.measured.window_s > 0]
     if not measured:
         return None
+    segments = sum(m.segments_per_second for m in measured)
+    drops = [m.drops for m in measured if m.drops is not None]
     return Summary(
         window=f"{max(m.window_s for m in measured):.0f}s",
         flows_per_second=round(sum(m.flows_per_second for m in measured), 1),
         packets_per_second=round(sum(m.packets_per_second for m in measured), 1),
         bytes_per_second=round(sum(m.bytes_per_second for m in measured), 1),
+        retransmit_percent=_percent(sum(m.retransmits_per_second for m in measured), segments),
+        drops=sum(drops) if drops else None,
     )
+
+
+def _percent(part: float, whole: float) -> float | None:
+    return round(100 * min(part / whole, 1.0), 3) if whole else None
 
 
 def loss_ratio(reports: Sequence[NodeReport]) -> float | None:

@@ -36,8 +36,11 @@ def _standing(conditions: Iterable[Condition]) -> dict[str, tuple[object, ...]]:
 
 def _numbers(status: FlowObservationStatus) -> list[float | None]:
     summary, quality, overhead = status.summary, status.quality, status.overhead
+    rates = summary and (summary.flows_per_second, summary.packets_per_second, summary.bytes_per_second)
+    troubles = summary and (summary.retransmit_percent, summary.drops)
     return [
-        *((summary.flows_per_second, summary.packets_per_second, summary.bytes_per_second) if summary else [None] * 3),
+        *(rates or [None] * 3),
+        *(troubles or [None] * 2),
         *((quality.loss_percent, quality.series) if quality else [None] * 2),
         *((overhead.cpu_millis, overhead.ns_per_packet) if overhead else [None] * 2),
     ]

@@ -44,6 +44,9 @@ class Measured:
     flows_per_second: _Amount = 0
     packets_per_second: _Amount = 0
     bytes_per_second: _Amount = 0
+    segments_per_second: _Amount = 0
+    retransmits_per_second: _Amount = 0
+    drops: _Count | None = None
     series: _Count = 0
     overflowed_flows: _Count = 0
     top_peers: tuple[PeerRate, ...] = ()
