@@ -211,6 +211,12 @@ def test_trace_context_and_attributes() -> None:
     )
 
 
+def test_an_attribute_ends_where_its_value_does() -> None:
+    request = GET[:-2] + b"User-Agent: a\0client.address\0forged\r\nX-Forwarded-For: 10.9.8.7\r\n\r\n"
+    told = {"user_agent.original": "a", "client.address": "10.9.8.7"}
+    play(http) >> C(request) >> S(OK) << Call("GET", ok, attributes=told) << end
+
+
 def test_the_server_names_the_request() -> None:
     play(http) >> C(GET) >> S(response(200, "OK", b"X-Request-ID: s9")) << Call("GET", ok, x_request_id="s9") << end
 

@@ -181,6 +181,6 @@ class Http1(Parser):
             self.switches = True
             if self.response.upgrades:
                 message.part = _NOTHING  # the response comes on stream 1
-        elif self.hinted and self.hint == _CONNECT:
+        elif self.client.state == _ANSWER and (not self.hinted or self.hint == _CONNECT):
             self.client.reset()
-            self.switches = code < 300
+            self.switches = self.hinted and code < 300

@@ -18,6 +18,10 @@ cdef class Request:
 
     @cython.locals(target=cython.Py_ssize_t)
     cdef void put(self, Cursor cursor, Py_ssize_t at, Head head, bint redacts, Message message) noexcept
+    @cython.locals(end=cython.Py_ssize_t, zero=cython.Py_ssize_t)
+    cdef void _add_attribute(
+        self, bytes key, Cursor cursor, Py_ssize_t at, Py_ssize_t count, Message message
+    ) noexcept
     @cython.locals(at=cython.Py_ssize_t, behind=cython.Py_ssize_t, first=cython.uint)
     cdef void put_more(self, Cursor cursor, Head head, Message message) noexcept
     @cython.locals(field=Field, kind=cython.int)

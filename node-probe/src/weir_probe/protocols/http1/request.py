@@ -41,13 +41,17 @@ class Request:
         if self.agent_size or self.forwarded_size:
             message.begin(_ATTRIBUTES)
         if self.agent_size:
-            message.add_text(b"user_agent.original\0")
-            message.add_from(cursor, self.agent, min(self.agent_size, _MAX_ATTRIBUTE))
-            message.add(0)
+            self._add_attribute(b"user_agent.original\0", cursor, self.agent, self.agent_size, message)
         if self.forwarded_size:
-            message.add_text(b"client.address\0")
-            message.add_from(cursor, self.forwarded, min(self.forwarded_size, _MAX_ATTRIBUTE))
-            message.add(0)
+            self._add_attribute(b"client.address\0", cursor, self.forwarded, self.forwarded_size, message)
+
+    def _add_attribute(self, key: bytes, cursor: Cursor, at: int, count: int, message: Message) -> None:
+        """A zero ends it, also one that the client has put into it."""
+        end = at + min(count, _MAX_ATTRIBUTE)
+        zero = cursor.find(0, at, end)
+        message.add_text(key)
+        message.add_from(cursor, at, (end if zero < 0 else zero) - at)
+        message.add(0)
 
     def put_more(self, cursor: Cursor, head: Head, message: Message) -> None:
         """Write what the fields of a head say, or of this part of it."""
