@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 import operator_process
 from identity_told import Told
 from kube.control_plane import ControlPlane
+from kube.patience import patience
 from operator_process import NAMESPACE, ROOT, OperatorProcess
 from weir_api.feed import AUDIENCE, PATH, Interest, News
 
@@ -108,11 +109,11 @@ class FeedClient(Told):
 
     def until(self, check: Callable[[], object], timeout_s: float = 30) -> None:
         """Read until something holds. Raises TimeoutError with what is known."""
-        deadline = time.monotonic() + timeout_s
+        began = time.monotonic()
         while not check():
             with contextlib.suppress(websocket.WebSocketTimeoutException):
                 assert self.read(0.5) is not None, f"the operator closed: {self.closed}"
-            if time.monotonic() > deadline:
+            if time.monotonic() > began + patience(timeout_s):
                 raise TimeoutError(f"answers {self.answers}, peers {self.peers}")
 
     def until_named(self, expected: Mapping[str, str]) -> None:

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from kube.control_plane import ControlPlane, KubectlError, free_port
+from kube.patience import timeout_flag
 from kube.process import kill, spawn
 
 ROOT = Path(__file__).parents[1]
@@ -29,7 +30,7 @@ _numbers = itertools.count()
 def install(control_plane: ControlPlane) -> None:
     """The CRDs, the operator's namespace, its service account with its roles, and what its replicas share."""
     control_plane.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(ROOT / "crds"))
-    control_plane.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(ROOT / "crds"))
+    control_plane.kubectl("wait", "--for=condition=Established", timeout_flag(30), "-f", str(ROOT / "crds"))
     if NAMESPACE not in control_plane.kubectl("get", "namespaces", "-o", "name"):
         control_plane.make_namespace(NAMESPACE)
     for name in ("rbac.yaml", "identity.yaml"):

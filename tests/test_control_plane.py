@@ -17,6 +17,7 @@ import pytest
 from kube import binaries, cgroup
 from kube.control_plane import ApiError, ControlPlane, KubectlError
 from kube.node import Node
+from kube.patience import timeout_flag
 
 NodeFactory = Callable[..., Node]
 
@@ -63,7 +64,7 @@ def namespace(control_plane: ControlPlane) -> Iterator[str]:
 @pytest.fixture
 def crd(control_plane: ControlPlane) -> Iterator[None]:
     control_plane.apply(CRD)
-    control_plane.kubectl("wait", "--for=condition=Established", "crd/harnessprobes.test.weir.dev", "--timeout=20s")
+    control_plane.kubectl("wait", "--for=condition=Established", "crd/harnessprobes.test.weir.dev", timeout_flag(20))
     yield
     control_plane.kubectl("delete", "crd", "harnessprobes.test.weir.dev")
 
@@ -160,7 +161,7 @@ class TestObjects:
         name = control_plane.wait(lambda: control_plane.kubectl(*list_names).strip(), 20, "the deployment's pod")
         pod = control_plane.run_pod(namespace, name.removeprefix("pod/"), node, "10.9.0.2")
         assert pod["metadata"]["ownerReferences"][0]["kind"] == "ReplicaSet"
-        control_plane.kubectl("wait", "--for=condition=Available", "deployment/api", "-n", namespace, "--timeout=20s")
+        control_plane.kubectl("wait", "--for=condition=Available", "deployment/api", "-n", namespace, timeout_flag(20))
         control_plane.kubectl("delete", "node", node)
 
     def test_waiting_in_vain_says_for_what(self, control_plane: ControlPlane) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from kube.control_plane import ControlPlane, KubectlError
+from kube.patience import timeout_flag
 from weir_api.conditions import Condition
 from weir_api.flowobservation import FlowObservation
 from weir_api.nodeprobe import NodeProbe, PlannedObservation, plan
@@ -31,7 +32,7 @@ def cluster(control_plane: ControlPlane) -> ControlPlane:
         "apply", "--server-side", "--force-conflicts", "--validate=strict", "-k", str(ROOT / "config/crds")
     )
     for plural in ("flowobservations", "l7protocols", "nodeprobes"):
-        control_plane.kubectl("wait", "--for=condition=Established", f"crd/{plural}.weir.dev", "--timeout=20s")
+        control_plane.kubectl("wait", "--for=condition=Established", f"crd/{plural}.weir.dev", timeout_flag(20))
     return control_plane
 
 

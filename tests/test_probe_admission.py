@@ -11,6 +11,7 @@ import pytest
 
 from kube import objects
 from kube.control_plane import ControlPlane, KubectlError
+from kube.patience import patience, timeout_flag
 
 ROOT = Path(__file__).parents[1]
 NAMESPACE = "weir-system"
@@ -50,7 +51,7 @@ def cluster(control_plane: ControlPlane) -> Iterator[ControlPlane]:
     manifests = [str(ROOT / "config/probe" / name) for name in ("rbac.yaml", "admission.yaml")]
     for manifest in manifests:
         run("apply", "--server-side", "--force-conflicts", "-f", manifest)
-    run("wait", "--for=condition=Established", "crd/nodeprobes.weir.dev", "--timeout=20s")
+    run("wait", "--for=condition=Established", "crd/nodeprobes.weir.dev", timeout_flag(20))
     for node in (HERE, THERE):
         control_plane.make_node(node)
         run("create", "-f", "-", input=json.dumps(node_probe(node)))
@@ -81,8 +82,8 @@ def probe(cluster: ControlPlane) -> Iterator[Probe]:
 
 def until_refused(attempt: Callable[[], str]) -> None:
     """The API server takes up a new policy within a second or so."""
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
+    began = time.monotonic()
+    while time.monotonic() < began + patience(20):
         try:
             attempt()
         except KubectlError as error:

@@ -10,13 +10,14 @@ from typing import Any, TypeVar
 
 from kube.client import KubeClient, KubectlError
 from kube.cluster.cluster import Cluster
+from kube.patience import timeout_flag
 
 T = TypeVar("T")
 ROOT = Path(__file__).parents[1]
 NAMESPACE = "weir-system"
 SHOP = ROOT / "tests" / "e2e" / "cluster" / "shop.yaml"
-#: How long anything may take on a machine that has much else to do. What is waited for is a state, never a time.
-PATIENCE_S = 300
+#: How long anything here may take on an idle machine.
+LIMIT_S = 100
 _IMAGES = ROOT / "build" / "images"
 
 
@@ -63,21 +64,19 @@ class WeirOnCluster:
     def uninstall(self) -> None:
         """As docs/install.md says: what was asked for first, then everything."""
         self.kube.kubectl("delete", "flowobservations", "--all", "-A", "--ignore-not-found")
-        self.kube.kubectl(
-            "delete", "--ignore-not-found", "-k", str(ROOT / "config" / "default"), f"--timeout={PATIENCE_S}s"
-        )
+        self.kube.kubectl("delete", "--ignore-not-found", "-k", str(ROOT / "config" / "default"), timeout_flag(LIMIT_S))
 
     def wait_rolled_out(self) -> None:
         """Until operator and probes run as their objects ask."""
         for workload in ("deployment/weir-operator", "daemonset/weir-probe"):
-            self.kube.kubectl("rollout", "status", workload, "-n", NAMESPACE, f"--timeout={PATIENCE_S}s")
+            self.kube.kubectl("rollout", "status", workload, "-n", NAMESPACE, timeout_flag(LIMIT_S))
 
     def open_shop(self) -> None:
         """The namespace and the workloads of the shop, all of them ready."""
         self.kube.apply(ROOT / "config" / "samples" / "00-namespace.yaml")
         self.kube.apply(SHOP)
         for name in ("web", "redis", "postgres", "api"):
-            self.kube.kubectl("rollout", "status", f"deployment/{name}", "-n", "shop", f"--timeout={PATIENCE_S}s")
+            self.kube.kubectl("rollout", "status", f"deployment/{name}", "-n", "shop", timeout_flag(LIMIT_S))
 
     # --- pods ---------------------------------------------------------------------------------------------------------
 
@@ -101,7 +100,7 @@ class WeirOnCluster:
             "spec": {"nodeName": node, "terminationGracePeriodSeconds": 0, "containers": [container]},
         }
         self.kube.apply(json.dumps(manifest))
-        self.kube.kubectl("wait", "--for=condition=Ready", f"pod/{name}", "-n", "shop", f"--timeout={PATIENCE_S}s")
+        self.kube.kubectl("wait", "--for=condition=Ready", f"pod/{name}", "-n", "shop", timeout_flag(LIMIT_S))
 
     def exec(self, pod: str, *argv: str, namespace: str = "shop") -> str:
         """What a program in a pod prints. Raises KubectlError when it fails."""
@@ -133,7 +132,7 @@ class WeirOnCluster:
 
     def until(self, check: Callable[[], T], what: str) -> T:
         """Wait until something holds; what `check` gave. Raises TimeoutError that names it."""
-        return self.kube.wait(check, PATIENCE_S, what)
+        return self.kube.wait(check, LIMIT_S, what)
 
     def wait_ready(self, name: str, namespace: str = "shop") -> dict[str, Any]:
         """Until an observation is Ready; its status."""

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from kube.patience import patience
 from kube.process import kill, spawn
 
 BIN = Path(sys.executable).parent
@@ -50,7 +51,7 @@ def weir() -> Callable[..., subprocess.CompletedProcess[str]]:
     def run(*arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
         options.setdefault("stdin", subprocess.DEVNULL)
         return subprocess.run(
-            [BIN / "weir", *arguments], capture_output=True, text=True, timeout=60, check=False, **options
+            [BIN / "weir", *arguments], capture_output=True, text=True, timeout=patience(60), check=False, **options
         )
 
     return run
@@ -77,9 +78,9 @@ class Running:
 
     def wait_for(self, what: Callable[[], object], timeout_s: float = 20) -> None:
         """Wait until something holds; fails with the program's output when it does not in time, or when it ended."""
-        deadline = time.monotonic() + timeout_s
+        began = time.monotonic()
         while not what():
-            if time.monotonic() > deadline or self.process.poll() is not None:
+            if time.monotonic() > began + patience(timeout_s) or self.process.poll() is not None:
                 if what():
                     return
                 pytest.fail(f"not in time (exit code {self.process.poll()}):\n{self.out[-4000:]}\n{self.err[-4000:]}")
@@ -88,7 +89,7 @@ class Running:
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Send a signal and wait for the end; returns the exit code."""
         self.process.send_signal(number)
-        return self.process.wait(20)
+        return self.process.wait(patience(20))
 
 
 class World:
@@ -108,7 +109,7 @@ class World:
     def run(self, *command: str | Path, check: bool = True, text: str | None = None) -> str:
         """Run a program until it ends; returns its standard output."""
         done = subprocess.run(
-            [*self._enter, *command], input=text, capture_output=True, text=True, timeout=60, check=False
+            [*self._enter, *command], input=text, capture_output=True, text=True, timeout=patience(60), check=False
         )
         assert not check or done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
         return done.stdout

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from kube.objects import Manifest
+from kube.patience import patience
 
 T = TypeVar("T")
 
@@ -36,9 +37,9 @@ class KubeClient:
     def wait(self, check: Callable[[], T], timeout_s: float, what: str) -> T:
         """Call `check` until it returns something true, and return that; an answer that is an error counts as not yet.
 
-        Raises TimeoutError that names what was waited for and the last answer.
+        Raises TimeoutError that names what was waited for and the last answer; later where the machine is busy.
         """
-        deadline = time.monotonic() + timeout_s
+        began = time.monotonic()
         while True:
             try:
                 answer: object = (value := check())
@@ -46,7 +47,7 @@ class KubeClient:
                     return value
             except (ApiError, KubectlError, OSError, http.client.HTTPException) as error:
                 answer = error
-            if time.monotonic() > deadline:
+            if time.monotonic() > began + patience(timeout_s):
                 raise TimeoutError(f"waited {timeout_s:g} s for {what}; last: {answer}")
             time.sleep(0.05)
 
@@ -54,7 +55,7 @@ class KubeClient:
         """Run kubectl and return what it printed. Raises KubectlError with its error text."""
         command = [str(self._program), f"--kubeconfig={kubeconfig or self.kubeconfig}"]
         command += [f"--cache-dir={self._cache}", *arguments]
-        done = subprocess.run(command, input=input, capture_output=True, text=True, timeout=600, check=False)
+        done = subprocess.run(command, input=input, capture_output=True, text=True, timeout=patience(300), check=False)
         if done.returncode != 0:
             raise KubectlError(done.stderr.strip() or f"kubectl ended with status {done.returncode}")
         return done.stdout

@@ -24,7 +24,7 @@ from kube.process import kill, spawn
 
 __all__ = ["ApiError", "ControlPlane", "KubectlError", "free_port"]
 
-START_TIMEOUT_S = 300.0
+START_TIMEOUT_S = 90.0
 _FOLDER = "weir-kube-"
 
 

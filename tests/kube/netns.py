@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
+from kube.patience import patience
+
 CLONE_NEWNET = 0x40000000
 
 T = TypeVar("T")
@@ -41,14 +43,14 @@ def wait_for_own_namespace(pid: int, timeout_s: float = 10.0) -> None:
     Raises ProcessLookupError when the process ended instead, TimeoutError when it still shares ours.
     """
     ours = Path("/proc/thread-self/ns/net").readlink()
-    deadline = time.monotonic() + timeout_s
+    began = time.monotonic()
     while True:
         try:
             if Path(f"/proc/{pid}/ns/net").readlink() != ours:
                 return
         except FileNotFoundError:
             raise ProcessLookupError(f"process {pid} ended before it had a network namespace of its own") from None
-        if time.monotonic() > deadline:
+        if time.monotonic() > began + patience(timeout_s):
             raise TimeoutError(f"process {pid} has no network namespace of its own after {timeout_s:g} s")
         threading.Event().wait(0.001)
 

@@ -23,6 +23,7 @@ from kube import cgroup, relay
 from kube.control_plane import ControlPlane
 from kube.netns import call_in, set_sysctl, wait_for_own_namespace
 from kube.objects import Manifest
+from kube.patience import patience
 from kube.process import kill, spawn
 
 # A node sees its own network's /sys and has its own BPF file system, so that probes of two nodes do not share pins.
@@ -75,7 +76,7 @@ class _Sandbox:
         """Run a program inside until it ends; both outputs are text. Raises AssertionError with them when it fails."""
         process = self.popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         try:
-            stdout, stderr = process.communicate(timeout=timeout_s)
+            stdout, stderr = process.communicate(timeout=patience(timeout_s))
         finally:
             kill(process)
             self._started.remove(process)

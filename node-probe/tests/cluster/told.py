@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
+from kube.patience import patience
 from weir_api.nodeprobe import NodeProbeSpec, PlannedObservation, plan
 from weir_api.selector import Selector
 from weir_probe.cluster import Cluster
@@ -39,7 +40,7 @@ class Told:
 
     def until(self, what: Callable[[], object], why: str = "") -> None:
         with self._news:
-            assert self._news.wait_for(what, TIMEOUT_S), why or (self.plans[-3:], self.pods[-3:], self.faults)
+            assert self._news.wait_for(what, patience(TIMEOUT_S)), why or (self.plans[-3:], self.pods[-3:], self.faults)
 
     def until_plan(self, spec: NodeProbeSpec | None) -> int:
         """Its generation."""
@@ -66,7 +67,7 @@ def observing(*names: str) -> NodeProbeSpec:
 
 
 def eventually(check: Callable[[], object]) -> None:
-    deadline = time.monotonic() + TIMEOUT_S
+    began = time.monotonic()
     while not check():
-        assert time.monotonic() < deadline
+        assert time.monotonic() < began + patience(TIMEOUT_S)
         time.sleep(0.05)

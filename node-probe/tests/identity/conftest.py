@@ -8,6 +8,7 @@ import pytest
 
 from capture.wires import make_wire, needs_root
 from identity.standin import Operator
+from kube.patience import patience
 
 __all__ = ["make_wire", "needs_root"]
 
@@ -24,9 +25,9 @@ def until() -> Callable[..., None]:
     """Wait for a condition."""
 
     def wait(condition: Callable[[], object], what: str, timeout_s: float = 20) -> None:
-        deadline = time.monotonic() + timeout_s
+        began = time.monotonic()
         while not condition():
-            assert time.monotonic() < deadline, f"waited {timeout_s} s for {what}"
+            assert time.monotonic() < began + patience(timeout_s), f"waited {timeout_s} s for {what}"
             time.sleep(0.02)
 
     return wait

@@ -18,7 +18,8 @@ import pytest
 import yaml
 
 from kube.cluster.machine import Machine
-from weir_on_cluster import NAMESPACE, PATIENCE_S, ROOT, WeirOnCluster
+from kube.patience import timeout_flag
+from weir_on_cluster import LIMIT_S, NAMESPACE, ROOT, WeirOnCluster
 
 pytestmark = [pytest.mark.kube, pytest.mark.root, pytest.mark.timeout(600, func_only=True)]
 
@@ -58,7 +59,7 @@ def prometheus(weir: WeirOnCluster) -> Iterator[Prometheus]:
     rules = re.sub(r"\bfor: \w+", "for: 2s", (FOLDER / "weir.rules.yml").read_text())
     config = {"prometheus.yml": yaml.safe_dump(scraping), "weir.rules.yml": rules}
     weir.kube.apply(MANIFESTS.replace("CONFIG", json.dumps(config)))
-    weir.kube.kubectl("wait", "--for=condition=Ready", "pod/prometheus", "-n", MONITORING, f"--timeout={PATIENCE_S}s")
+    weir.kube.kubectl("wait", "--for=condition=Ready", "pod/prometheus", "-n", MONITORING, timeout_flag(LIMIT_S))
     yield Prometheus(weir)
     weir.kube.kubectl("delete", "namespace", MONITORING)
 

@@ -3,7 +3,8 @@
 import pytest
 
 import hooks
-from weir_on_cluster import NAMESPACE, PATIENCE_S, WeirOnCluster
+from kube.patience import timeout_flag
+from weir_on_cluster import LIMIT_S, NAMESPACE, WeirOnCluster
 
 pytestmark = [pytest.mark.kube, pytest.mark.root, pytest.mark.timeout(600, func_only=True)]
 
@@ -23,4 +24,4 @@ def test_nothing_is_left(weir: WeirOnCluster) -> None:
         assert hooks.attached(machine.pid) == []
         assert set(machine.run(["ls", "/sys/fs/bpf"]).split()) <= {"maps.debug", "progs.debug"}, "the kernel's own"
         assert not [name for name in machine.pids().values() if "weir" in name]
-    weir.kube.kubectl("wait", "--for=condition=Available", "deployment/web", "-n", "shop", f"--timeout={PATIENCE_S}s")
+    weir.kube.kubectl("wait", "--for=condition=Available", "deployment/web", "-n", "shop", timeout_flag(LIMIT_S))

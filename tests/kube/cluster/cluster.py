@@ -8,6 +8,7 @@ from typing import Self
 from kube.cluster import cgroups, dns
 from kube.cluster.control_plane import ClusterControlPlane
 from kube.cluster.machine import Machine
+from kube.patience import timeout_flag
 
 
 class Cluster:
@@ -32,7 +33,7 @@ class Cluster:
                 self.machines[machine.name] = machine
             self.start(*self.machines.values())
             self.plane.apply(dns.MANIFESTS)
-            self.plane.kubectl("rollout", "status", "deployment/coredns", "-n", "kube-system", "--timeout=300s")
+            self.plane.kubectl("rollout", "status", "deployment/coredns", "-n", "kube-system", timeout_flag(90))
         except BaseException:
             self.stop(keep_logs=True)
             raise

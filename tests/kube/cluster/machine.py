@@ -13,9 +13,10 @@ from kube.cluster import cgroups, config, init
 from kube.cluster.control_plane import ClusterControlPlane
 from kube.cluster.network import DNS_SERVICE, Addresses
 from kube.netns import wait_for_own_namespace
+from kube.patience import patience
 from kube.process import kill, spawn
 
-START_TIMEOUT_S = 300.0
+START_TIMEOUT_S = 120.0
 _DISK_BYTES = 4 << 30  # sparse: it takes what is written
 _NAMESPACES = ("--net", "--mount", "--uts", "--ipc", "--pid", "--cgroup")
 _CAP_SYS_RESOURCE = 24
@@ -104,8 +105,8 @@ class Machine:
         self._plane.switch.plug(self.pid, self.addresses)
 
     def _wait_for_first_process(self, unshare: subprocess.Popen[str]) -> int:
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while time.monotonic() < deadline:
+        began = time.monotonic()
+        while time.monotonic() < began + patience(START_TIMEOUT_S):
             children = Path(f"/proc/{unshare.pid}/task/{unshare.pid}/children")
             if children.exists() and (found := children.read_text().split()):
                 wait_for_own_namespace(int(found[0]))
@@ -180,7 +181,7 @@ class Machine:
         """What a program on it prints. Raises AssertionError with all that it said when it fails."""
         process = self.popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         try:
-            stdout, stderr = process.communicate(timeout=timeout_s)
+            stdout, stderr = process.communicate(timeout=patience(timeout_s))
         finally:
             kill(process)
         if process.returncode != 0:
