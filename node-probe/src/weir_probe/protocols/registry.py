@@ -9,6 +9,7 @@ NAMES: Final = (
     "tls",
     "kafka",
     "http1",
+    "http2",
     "redis",
     "dns",
 )
