@@ -52,7 +52,12 @@ class Shop(grpc.GenericRpcHandler):  # type: ignore[misc]
                 time.sleep(float(asked["sleep"]))
             else:
                 self.log.write(
-                    id=asked["x-request-id"], method=method, code=code, text=text + " é" if code else "", requests=count, responses=replies
+                    id=asked["x-request-id"],
+                    method=method,
+                    code=code,
+                    text=text + " é" if code else "",
+                    requests=count,
+                    responses=replies,
                 )
             for number in range(replies):
                 yield b"r" * (number * 700)
@@ -84,9 +89,7 @@ def serve(port: int, log: Path) -> None:
 
 def call(port: int, count: int) -> None:
     """Some channels, each with many calls in flight."""
-    channels = [
-        grpc.insecure_channel(f"127.0.0.1:{port}", [("grpc.use_local_subchannel_pool", 1)]) for _ in range(3)
-    ]
+    channels = [grpc.insecure_channel(f"127.0.0.1:{port}", [("grpc.use_local_subchannel_pool", 1)]) for _ in range(3)]
     room = threading.Semaphore(120)
     done = threading.Semaphore(0)
 

@@ -49,7 +49,9 @@ def compare(calls: list[dict[str, Any]], log: dict[str, Any], count: int) -> Non
         line = log[name]
         assert call["endpoint"] == f"/shop.Cart/{line['method']}"
         assert (call["code"], call["exception"]) == (line["code"], line["text"])
-        assert call["status"] == ("ok" if not line["code"] else "server_error" if line["code"] in SERVERS else "client_error")
+        assert call["status"] == (
+            "ok" if not line["code"] else "server_error" if line["code"] in SERVERS else "client_error"
+        )
         assert call["latency_us"] > 0
         assert call["attributes"]["rpc.requests_per_rpc"] == str(line["requests"])
         assert call["attributes"]["rpc.responses_per_rpc"] == str(line["responses"])

@@ -30,7 +30,7 @@ from http2_frames import (
 )
 from play import C, Call, S, ok, play
 from recording import calls_of
-from weir_probe.protocols.http2 import detect
+from weir_probe.protocols.http2.detect import detect
 from weir_probe.protocols.http2.streams import MAX_STREAMS, Streams
 from weir_probe.protocols.parser import FROM_CLIENT, FROM_SERVER, INVALID, NEED_MORE
 from weir_probe.protocols.registry import BY_NAME, PROTOCOLS
