@@ -45,8 +45,8 @@ def log(tape: Recording, tmp_path: Path) -> Path:
     """Of a running nginx."""
     (tmp_path / "files/files").mkdir(parents=True)
     (tmp_path / "stored").mkdir()
-    (tmp_path / "files/files/large.txt").write_text("large " * 10_000)
-    (tmp_path / "body.txt").write_text("body " * 5000)
+    (tmp_path / "files/files/large.txt").write_text("large " * 3000)
+    (tmp_path / "body.txt").write_text("body " * 1200)
     configuration = tmp_path / "nginx.conf"
     configuration.write_text(CONFIGURATION.format(folder=tmp_path, port=PORT))
     tape.start("nginx", "-c", configuration, "-p", tmp_path, "-e", tmp_path / "error.log", ready=PORT)
