@@ -24,7 +24,7 @@ SERVERS = {2, 4, 12, 13, 14, 15}
 def talk(tape: Recording, tmp_path: Path) -> Callable[[int], dict[str, Any]]:
     """Make so many calls; what the server's log says of each."""
     log = tmp_path / "calls"
-    tape.start(sys.executable, PEER, "serve", PORT, log, ready=PORT)
+    tape.start(sys.executable, PEER, "serve", str(PORT), log, ready=PORT)
 
     def work(count: int) -> dict[str, Any]:
         command = [sys.executable, str(PEER), "call", str(PORT), str(count)]
