@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from recording import Recording
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(600)]
-MESSAGES = 5600
+PRODUCERS, MESSAGES = 3, 3300
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 
 
@@ -69,6 +70,12 @@ def produce(count: int, **settings: Setting) -> None:
     assert producer.flush(120) == 0
 
 
+def produce_at_once() -> None:
+    """By several producers, each on a connection of its own."""
+    with ThreadPoolExecutor(PRODUCERS) as pool:
+        list(pool.map(lambda _: produce(MESSAGES), range(PRODUCERS)))
+
+
 def produce_in_transactions(count: int) -> None:
     from confluent_kafka import Producer
 
@@ -89,7 +96,7 @@ def produce_what_is_refused() -> None:
 
 
 def consume(count: int, group: str, **settings: Setting) -> None:
-    """A message or so for each fetch."""
+    """Some messages for each fetch."""
     from confluent_kafka import Consumer
 
     consumer = Consumer(
@@ -157,19 +164,19 @@ def check(tape: Recording, broker: Broker) -> list[dict[str, Any]]:
 def test_every_request_is_a_call(tape: Recording, broker: Broker) -> None:
     works: list[Callable[[], None]] = [
         administer,
-        lambda: produce(MESSAGES),
+        produce_at_once,
         lambda: produce(300, acks=0),
         lambda: produce(200, enable_idempotence=True, compression_type="gzip"),
         lambda: produce_in_transactions(20),
         produce_what_is_refused,
-        lambda: consume(MESSAGES, "g1", max_partition_fetch_bytes=1, queued_min_messages=1),
+        lambda: consume(PRODUCERS * MESSAGES, "g1", max_partition_fetch_bytes=5000),
     ]
     for work in works:
         tape.inside(work)
     calls = check(tape, broker)
     kinds = Counter(call["type"] for call in calls)
     assert len(calls) >= 10_000
-    assert kinds["Produce"] >= MESSAGES + 520
+    assert kinds["Produce"] >= PRODUCERS * MESSAGES + 320
     sent = [
         call for call in calls if call["type"] == "Produce" and call["attributes"]["messaging.client.id"] == "producer"
     ]

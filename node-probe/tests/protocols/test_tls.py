@@ -232,6 +232,7 @@ def test_after_the_handshake_nothing_is_read(keys: Keys, version: ssl.TLSVersion
     played = over(steps) << Call(f"TLS 1.{version - 0x0301}", ok)
     (reader,) = [reader for reader in played.calls.readers if reader is not None]
     assert reader.mute
+    assert reader.over
     assert reader.row == -1
     played >> C(b"whatever") << end
 

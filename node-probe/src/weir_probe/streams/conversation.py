@@ -79,6 +79,8 @@ class Conversation:
         self.row = -1
         self.tries = 0
         self.mute = False
+        #: There is nothing to look for later, either.
+        self.over = False
         self.waits_for_more = False
         self.errors = 0
         self.switches = 0
@@ -177,6 +179,7 @@ class Conversation:
                 self._release(way, half, (half.next_seq + _BEHIND - 1) & _MASK)
             if half.used:
                 self._cut(way, half)
+        self.over = True
         self._leave()
 
     def _leave(self) -> None:
@@ -334,6 +337,7 @@ class Conversation:
                     if parser.switches:
                         self._switch()
                     if parser.done:
+                        self.over = True
                         self._leave()
                         return end
                 else:

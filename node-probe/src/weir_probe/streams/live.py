@@ -211,7 +211,7 @@ class LiveCalls:
         wants = self.wanted(reader)
         if self.mode[slot] != wants:
             self.mode[slot] = wants
-            if wants == _GIVEN_UP and reader.fins != 3:
+            if wants == _GIVEN_UP and not reader.over:
                 self.given_up.append((engine.now_ns + RETRY_NS, slot, reader.number))
 
     def wanted(self, reader: Conversation) -> int:
