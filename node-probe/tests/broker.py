@@ -108,7 +108,7 @@ class Broker:
             check=True,
             capture_output=True,
         )
-        tape.start(*java, "kafka.Kafka", settings, ready=PORT)
+        tape.start(*java, "kafka.Kafka", settings, ready=PORT, within_s=240)
 
     def requests(self) -> Iterator[dict[str, Any]]:
         """What the broker's listener has answered: header, request and response of each, as it logs them."""

@@ -81,11 +81,13 @@ class Recording:
         self.socket.close()
         subprocess.run(["ip", "netns", "del", self.name], check=True)
 
-    def start(self, *command: str | Path, ready: int = 0, **options: Any) -> subprocess.Popen[bytes]:
+    def start(
+        self, *command: str | Path, ready: int = 0, within_s: float = 60, **options: Any
+    ) -> subprocess.Popen[bytes]:
         """Run a program in the namespace until the end; `ready`: wait for a listener on that TCP port of 127.0.0.1."""
         process = subprocess.Popen(["ip", "netns", "exec", self.name, *map(str, command)], **options)
         self.processes.append(process)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + within_s
         while ready and not self.inside(lambda: _listens(ready)):
             assert process.poll() is None, f"{command[0]} ended with {process.returncode}"
             assert time.monotonic() < deadline, f"{command[0]} does not listen on {ready}"

@@ -19,7 +19,8 @@ from weir_probe.wire.cursor import Cursor
 
 #: A request without a response for so long has timed out.
 CALL_TIMEOUT_NS: Final = 30_000_000_000
-#: A connection that says nothing for so long is forgotten; if it goes on, it is one that is met in the middle.
+#: A connection that says nothing for so long is forgotten; if it goes on, it is one that is met in the middle. One that
+#: is closed, or an exchange of datagrams, has until no response is waited for any more.
 IDLE_TIMEOUT_NS: Final = 300_000_000_000
 #: Endpoints whose protocol is remembered.
 MAX_ENDPOINTS: Final = 65_536
@@ -124,7 +125,11 @@ class CallEngine:
         if self.now_ns > _CALL_TIMEOUT_NS:
             self.book.expire(self.now_ns - _CALL_TIMEOUT_NS)
         for reader in self.readers:
-            if reader is not None and self.now_ns - min(reader.last_ns, self.now_ns) > _IDLE_TIMEOUT_NS:
+            if reader is None:
+                continue
+            lasts = reader.proto == _TCP and reader.fins != 3
+            silent_ns = self.now_ns - min(reader.last_ns, self.now_ns)
+            if silent_ns > (_IDLE_TIMEOUT_NS if lasts else _CALL_TIMEOUT_NS):
                 self.end(reader)
 
     def finish(self) -> None:

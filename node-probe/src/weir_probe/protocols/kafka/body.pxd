@@ -5,8 +5,8 @@ from weir_probe.wire.cursor cimport Cursor
 
 cdef Py_ssize_t _CUT, _BAD
 cdef unsigned short[::1] _CODE
-cdef unsigned int _END, _SKIP, _STRING, _BYTES, _ARRAY, _STRUCTURE, _TAGS, _TOPIC, _TOPIC_ID, _PARTITION, _ERROR
-cdef unsigned int _ERROR_MESSAGE, _GROUP, _TRANSACTION, _ACKS, _OFFSET, _RECORDS
+cdef unsigned int _END, _SKIP, _BYTES, _ARRAY, _STRUCTURE, _TAGS, _TOPIC, _TOPIC_ID, _PARTITION, _ERROR
+cdef unsigned int _GROUP, _TRANSACTION, _ACKS, _OFFSET, _RECORDS
 cdef long long _SIGN_32, _ALL_32
 cdef int _ATTRIBUTES, _MAX_LISTED, _MAX_NAMES
 

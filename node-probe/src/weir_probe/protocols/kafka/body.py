@@ -12,9 +12,16 @@ from weir_probe.wire.cursor import Cursor
 CUT, BAD = -1, -2
 _CUT, _BAD = CUT, BAD
 _CODE = programs.CODE.data
-_END, _SKIP, _STRING, _BYTES, _ARRAY, _STRUCTURE = range(6)
-_TAGS, _TOPIC, _TOPIC_ID, _PARTITION, _ERROR, _ERROR_MESSAGE = range(6, 12)
-_GROUP, _TRANSACTION, _ACKS, _OFFSET, _RECORDS = range(12, 17)
+_END, _SKIP, _BYTES, _ARRAY, _STRUCTURE = (
+    programs.END,
+    programs.SKIP,
+    programs.BYTES,
+    programs.ARRAY,
+    programs.STRUCTURE,
+)
+_TAGS, _TOPIC, _TOPIC_ID, _PARTITION = programs.TAGS, programs.TOPIC, programs.TOPIC_ID, programs.PARTITION
+_ERROR, _GROUP, _TRANSACTION, _ACKS = programs.ERROR, programs.GROUP, programs.TRANSACTION, programs.ACKS
+_OFFSET, _RECORDS = programs.OFFSET, programs.RECORDS
 _ATTRIBUTES = ATTRIBUTES
 #: Bytes of attributes after which no further topic is listed; topics that are remembered.
 _MAX_LISTED, _MAX_NAMES = 256, 1024
