@@ -21,6 +21,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from weir_probe.capture import gso
+from weir_probe.capture.gso import SOL_PACKET
 from weir_probe.capture.model import (
     MAX_INTERFACES,
     NO_PEERS,
@@ -56,7 +58,7 @@ MAX_RING_BYTES: Final = 1 << 22
 MIN_RING_BYTES: Final = 2 * BLOCK_BYTES
 RING_SHARE: Final = 64  # a ring takes at most this part of the memory that is left
 
-_SOL_PACKET, _PACKET_RX_RING, _PACKET_STATISTICS, _PACKET_VERSION = 263, 5, 6, 10
+_PACKET_RX_RING, _PACKET_STATISTICS, _PACKET_VERSION = 5, 6, 10
 _TPACKET_V3: Final = 2
 _ETH_P_ALL: Final = 3
 _SO_ATTACH_FILTER: Final = 26
@@ -93,10 +95,12 @@ class _Ring:
         sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         try:
             sock.setblocking(False)
-            sock.setsockopt(_SOL_PACKET, _PACKET_VERSION, _TPACKET_V3)
+            sock.setsockopt(SOL_PACKET, _PACKET_VERSION, _TPACKET_V3)
+            if gso.told():
+                gso.ask(sock)
             _cut_frames(sock, snap)
             request = (BLOCK_BYTES, size // BLOCK_BYTES, _FRAME_BYTES, size // _FRAME_BYTES, _RETIRE_MS, 0, 0)
-            sock.setsockopt(_SOL_PACKET, _PACKET_RX_RING, struct.pack("=7I", *request))
+            sock.setsockopt(SOL_PACKET, _PACKET_RX_RING, struct.pack("=7I", *request))
             _bind(sock, interface.ifindex)
             return cls(sock, size)
         except OSError as error:
@@ -110,13 +114,13 @@ class _Ring:
         for _ in range(len(self.status)):
             if not self.status[self.next] & _USER:
                 return
-            walk_block(self.memory, self.next * BLOCK_BYTES, engine, row, intake)
+            walk_block(self.memory, self.next * BLOCK_BYTES, engine, row, intake, gso.told())
             self.status[self.next] = _KERNEL
             self.next = (self.next + 1) % len(self.status)
 
     def dropped(self) -> int:
         """Packets since the last call that found no room."""
-        _, drops, _ = struct.unpack("=III", self.sock.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 12))
+        _, drops, _ = struct.unpack("=III", self.sock.getsockopt(SOL_PACKET, _PACKET_STATISTICS, 12))
         return int(drops)
 
     def is_bound(self) -> bool:

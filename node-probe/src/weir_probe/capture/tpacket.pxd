@@ -7,11 +7,11 @@ from weir_probe.wire.cursor cimport Cursor
 cdef unsigned int _OUTGOING
 cdef int _ETHERNET, _RAW
 cdef unsigned long long _SECOND_NS
-cdef Py_ssize_t _NUM_PKTS, _FIRST_PACKET, _NEXT, _SEC, _NSEC, _SNAPLEN, _LEN, _MAC, _HEADER, _PKTTYPE
+cdef Py_ssize_t _NUM_PKTS, _FIRST_PACKET, _NEXT, _SEC, _NSEC, _SNAPLEN, _LEN, _MAC, _HEADER, _PKTTYPE, _GSO_SIZE
 
 @cython.locals(cursor=Cursor, walked=cython.Py_ssize_t, takes=cython.bint)
 cpdef Py_ssize_t walk_block(
-    ring, Py_ssize_t block_offset, FlowEngine engine, Py_ssize_t iface_index, Intake intake=?
+    ring, Py_ssize_t block_offset, FlowEngine engine, Py_ssize_t iface_index, Intake intake=?, bint segmented=?
 ) except -1
 @cython.locals(
     count=cython.Py_ssize_t,
@@ -26,5 +26,5 @@ cpdef Py_ssize_t walk_block(
     link=cython.int,
 )
 cdef Py_ssize_t _walk(
-    Cursor cursor, Py_ssize_t block, FlowEngine engine, Py_ssize_t iface, Intake intake, bint takes
+    Cursor cursor, Py_ssize_t block, FlowEngine engine, Py_ssize_t iface, Intake intake, bint takes, bint segmented
 ) noexcept nogil

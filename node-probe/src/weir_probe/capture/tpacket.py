@@ -26,13 +26,19 @@ _NUM_PKTS, _FIRST_PACKET = 12, 16
 # struct tpacket3_hdr; a struct sockaddr_ll follows it, aligned to 16
 _NEXT, _SEC, _NSEC, _SNAPLEN, _LEN, _MAC, _HEADER = 0, 4, 8, 12, 16, 24, 48
 _PKTTYPE = _HEADER + 10
+_GSO_SIZE = 6  # in front of the frame: struct virtio_net_hdr's gso_size
 
 
-def walk_block(
-    ring: npt.NDArray[np.uint8], block_offset: int, engine: FlowEngine, iface_index: int, intake: Intake | None = None
+def walk_block(  # noqa: PLR0917 -- a C call
+    ring: npt.NDArray[np.uint8],
+    block_offset: int,
+    engine: FlowEngine,
+    iface_index: int,
+    intake: Intake | None = None,
+    segmented: bool = False,
 ) -> int:
     """Let `engine` account every frame of the block at `block_offset`, all seen on row `iface_index` of its interfaces,
-    and `intake` have what they carry.
+    and `intake` have what they carry. `segmented`: a struct virtio_net_hdr is before each frame.
 
     Returns the frames walked; the caller gives the block back to the kernel. The GIL is released meanwhile.
     IndexError: there is no such row.
@@ -41,10 +47,11 @@ def walk_block(
         raise IndexError(f"interface row {iface_index} is not within the table's {len(engine.ifaces)}")
     cursor = Cursor()
     cursor.bind(ring.data)
+    engine.packet.gso_size = 0
     engine.bind(ring.data)
     takes = intake is not None and intake.mask != 0
     with cython.nogil:
-        walked = _walk(cursor, block_offset, engine, iface_index, intake, takes)
+        walked = _walk(cursor, block_offset, engine, iface_index, intake, takes, segmented)
     if intake is not None:
         intake.publish()  # having the GIL again: all that was written is seen before
     engine.bind(b"")  # so that nothing keeps the ring mapped
@@ -52,7 +59,7 @@ def walk_block(
 
 
 def _walk(  # noqa: PLR0917 -- C calls are positional
-    cursor: Cursor, block: int, engine: FlowEngine, iface: int, intake: Intake | None, takes: bool
+    cursor: Cursor, block: int, engine: FlowEngine, iface: int, intake: Intake | None, takes: bool, segmented: bool
 ) -> int:
     count = cursor.u32le(block + _NUM_PKTS)
     at = block + cursor.u32le(block + _FIRST_PACKET)
@@ -64,6 +71,8 @@ def _walk(  # noqa: PLR0917 -- C calls are positional
         length = cursor.u32le(at + _LEN)
         frame = at + cursor.u16le(at + _MAC)
         outgoing = cursor.u8(at + _PKTTYPE) == _OUTGOING
+        if segmented:
+            engine.packet.gso_size = cursor.u16le(frame - _GSO_SIZE)
         if cursor.cut:
             return walked
         engine.frame(frame, captured, length, ts_ns, iface, outgoing, link)

@@ -305,12 +305,12 @@ class Performance:
                 return  # outside any window: nothing that either end would take
             holes = self.marks[index] & _HOLES << way
             if not holes and _before(seq, high) and (seq - low) & _MASK < (high - low) & _MASK:
-                self.retrans[index, way] += 1
+                self.retrans[index, way] += p.segments()
             else:
                 if self.streams:
-                    self.samples.put_segment(index, way, seq, p.payload, low, high, holes == 0)
+                    self.samples.put_segment(index, way, seq, p.payload, low, high, holes == 0, p.segments())
                 else:
-                    self.measures.segment(index, way, seq, p.payload, low, high, holes == 0, 1)
+                    self.measures.segment(index, way, seq, p.payload, low, high, holes == 0, p.segments())
                 self.marks[index] |= _HOLES << way
                 low = end if _before(high, end) else high
                 self.low[index, way] = low

@@ -23,6 +23,7 @@ cdef class Samples:
         unsigned int low,
         unsigned int high,
         bint enters,
+        unsigned int segments,
     ) noexcept nogil
     @cython.locals(head=cython.ulonglong, at=cython.Py_ssize_t)
     cdef Py_ssize_t _place(self, Py_ssize_t slot, int kind) noexcept nogil

@@ -72,12 +72,14 @@ class Samples:
         if at >= 0:
             self.ns[at] = took_ns
 
-    def put_segment(self, slot: int, way: int, seq: int, length: int, low: int, high: int, enters: bool) -> None:
+    def put_segment(
+        self, slot: int, way: int, seq: int, length: int, low: int, high: int, enters: bool, segments: int
+    ) -> None:
         """A segment out of sequence, as Measures.segment takes it."""
         at = self._place(slot, _SEGMENT)
         if at >= 0:
             self.way[at] = way
-            self.segments[at] = 1
+            self.segments[at] = segments
             self.seq[at] = seq
             self.length[at] = length
             self.low[at] = low

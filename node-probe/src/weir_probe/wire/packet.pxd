@@ -31,6 +31,9 @@ cdef class Packet:
     cdef public bint complete
     cdef public unsigned int seq, ack, window, payload
     cdef public Py_ssize_t payload_at
+    cdef public unsigned int gso_size
+
+    cpdef unsigned int segments(self) noexcept nogil
 
     @cython.locals(ethertype=cython.uint)
     cpdef int parse(self, Cursor cursor, Py_ssize_t start, Py_ssize_t length, int link) noexcept nogil

@@ -73,6 +73,14 @@ class Packet:
         self.seq = self.ack = self.window = 0
         self.payload = 0  # bytes of a TCP segment, of a UDP datagram
         self.payload_at = 0
+        #: Of data, in each of the segments that the frame stands for; 0: it is one. Whoever has the frame sets it.
+        self.gso_size = 0
+
+    def segments(self) -> int:
+        """TCP segments that the frame stands for."""
+        if self.gso_size == 0 or self.payload <= self.gso_size:
+            return 1
+        return (self.payload + self.gso_size - 1) // self.gso_size
 
     def parse(self, cursor: Cursor, start: int, length: int, link: int) -> int:
         """Read the frame of `length` bytes at `start`, captured up to the cursor's end: IP, NON_IP or MALFORMED.
