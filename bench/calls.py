@@ -22,7 +22,7 @@ from weir_probe.streams.engine import FlowEngine
 from weir_probe.streams.table import FlowTable
 
 RECORDED: Final = Path(__file__).parents[1] / "node-probe/tests/recorded"
-PACKETS, ROUNDS = 200_000, 5
+PACKETS, ROUNDS = 50_000, 3
 _FILE_HEADER, _PACKET_HEADER = 24, 16
 _ETHERNET, _IPV4 = 14, 20
 

@@ -31,7 +31,7 @@ MARK: Final = b"\xf5\x9c"
 SERVER, LOST, CUT, PIECES, SILENCE, UNACKNOWLEDGED = 1, 2, 4, 8, 16, 32
 MAX_INPUT: Final = 16_384
 _CALLS, _MOST_PIECES = 1200, 300
-_ACK, _MASK = 0x10, 0xFFFFFFFF
+_MASK = 0xFFFFFFFF
 
 Step = tuple[int, bytes]
 
@@ -72,10 +72,12 @@ class Target:
                 if not flags & LOST:
                     cursor.bind(piece)
                     captured = len(piece) // 2 if flags & CUT else len(piece)
-                    tcp_flags = 0 if flags & UNACKNOWLEDGED else _ACK
-                    engine.hear(
-                        *(reader, side, tcp_flags, seq[side], seq[1 - side], cursor, 0, captured, len(piece), now_ns)
-                    )
+                    if datagrams:
+                        reader.datagram(side, cursor, 0, captured, len(piece), now_ns)
+                        continue
+                    if not flags & UNACKNOWLEDGED:
+                        reader.acknowledged(1 - side, seq[1 - side])
+                    reader.segment(side, cursor, 0, captured, len(piece), seq[side], now_ns)
                 seq[side] = (seq[side] + len(piece)) & _MASK
             for half in reader.halves:
                 assert half.used <= half.size <= half.limit
