@@ -168,6 +168,27 @@ def test_a_websocket() -> None:
     played << Call("GET", ok, code=101) << end
 
 
+def test_an_upgrade_to_http2_is_answered_on_stream_1() -> None:
+    """The request was HTTP/1's, its response is HTTP/2's (RFC 7540 §3.2)."""
+    http2 = PROTOCOLS[BY_NAME["http2"]]
+    request = GET[:-2] + b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n"
+    consent = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+    settings = b"\0\0\0\4\0\0\0\0\0"
+    preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + settings
+    get, found, broken = (
+        b"\0\0\x03\1\5\0\0\0\3\x82\x84\x86",
+        b"\0\0\1\1\5\0\0\0\1\x88",
+        b"\0\0\1\1\5\0\0\0\3\x8e",
+    )
+    played = play(http, http2) >> C(request) >> S(consent + settings) >> C(preface + get) >> S(found) >> S(broken)
+    (
+        played
+        << Call("GET", ok, protocol="HTTP/2", resource="/users/42?page=2", request_id=1, code=200, ms=3.0)
+        << Call("GET", server_error, protocol="HTTP/2", resource="/", request_id=3, code=500, ms=2.0)
+        << end
+    )
+
+
 def test_a_tunnel_is_asked_for_its_protocol() -> None:
     redis = PROTOCOLS[BY_NAME["redis"]]
     ping = b"*1\r\n$4\r\nPING\r\n"
