@@ -167,12 +167,14 @@ def test_a_stream_that_the_server_resets_and_blames_the_client_for() -> None:
 
 
 def test_a_client_that_gives_up() -> None:
-    """There is no response, and so no latency; what comes for the stream later is nobody's."""
+    """There is no response, and so no latency; what was on its way then is no response to anything else."""
     client, server = both()
-    played = begun() >> C(client.headers(1, GET, end=True)) >> C(reset(1, 8)) >> S(data(1, b"late", end=True))
+    played = begun() >> C(client.headers(1, GET, end=True)) >> C(reset(1, 8))
+    played >> S(server.headers(1, OK) + data(1, b"late", end=True))
     played >> C(client.headers(3, GET, end=True)) >> S(server.headers(3, OK, end=True))
     played << Call("GET", client_error, exception="CANCEL", latency_us=None, request_id=1)
     played << Call("GET", ok, request_id=3) << end
+    assert not any(played.calls.book.losses)
 
 
 def test_a_response_that_is_cut_off() -> None:

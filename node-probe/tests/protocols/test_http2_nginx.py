@@ -24,7 +24,7 @@ http {{
   access_log {folder}/access.log lines;
   client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/f;
   uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
-  keepalive_requests 3000; default_type text/plain; root {folder}/files;
+  keepalive_requests 100000; default_type text/plain; root {folder}/files;
   server {{
     listen 127.0.0.1:{port} http2;
     location /items/ {{ return 200 "item $uri\\n"; }}

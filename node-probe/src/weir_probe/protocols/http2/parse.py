@@ -254,6 +254,8 @@ class Http2(Parser):
                 message.status = of_grpc(message.code)
         if place >= 0:
             self._end(place, message)
+            if way == 0:  # what is on its way to the client is no answer to anything
+                self.streams.open(message.id, _ANSWERED)
 
     def _goaway(self, cursor: Cursor, at: int, end: int, message: Message) -> None:
         """Of the client's streams, which have odd numbers, those behind this one were not and will not be looked at."""
