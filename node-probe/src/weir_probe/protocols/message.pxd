@@ -10,7 +10,7 @@ cdef int _COLUMNS, _NOTHING
 cdef class Message:
     cdef readonly unsigned char[::1] text
     cdef unsigned short[::1] start, length
-    cdef public int part, status, code, variant, trace_rank
+    cdef public int part, answers, status, code, variant, trace_rank
     cdef public bint ends, has_code, cut
     cdef public unsigned long long id, hint
     cdef readonly Py_ssize_t used
@@ -29,3 +29,4 @@ cdef class Message:
     cpdef void add_text(self, bytes text) noexcept
     cpdef int length_of(self, int column) noexcept
     cpdef void put_text(self, int column, bytes text) noexcept
+    cpdef void add_attribute(self, bytes name, unsigned long long value) noexcept

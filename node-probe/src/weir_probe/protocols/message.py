@@ -69,6 +69,8 @@ class Message:
         self.part = _NOTHING
         #: The response is complete with this frame.
         self.ends = False
+        #: Calls that a response is for, the oldest first: a server may answer several at once.
+        self.answers = 1
         #: What a protocol pairs by, where it has ids.
         self.id = 0
         self.status = 0
@@ -132,6 +134,13 @@ class Message:
         """Append a constant; its bytes are text of ours, so this is for short ones."""
         for byte in text:
             self.add(byte)
+
+    def add_attribute(self, name: bytes, value: int) -> None:
+        """Append a name and its number to ATTRIBUTES, which was begun."""
+        self.add_text(name)
+        self.add(0)
+        self.add_number(value)
+        self.add(0)
 
     def put_text(self, column: int, text: bytes) -> None:
         """A column that is a constant."""

@@ -10,6 +10,8 @@ NAMES: Final = (
     "kafka",
     "http1",
     "http2",
+    "postgresql",
+    "mysql",
     "redis",
     "dns",
 )

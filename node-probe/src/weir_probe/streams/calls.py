@@ -242,6 +242,10 @@ class CallBook:
                 else:
                     self.protocol[row] = protocol  # which may not be the request's, after a switch
                     self._answer(row, message, ts_ns)
+                    for _ in range(message.answers - 1):
+                        row = self._row_of(conversation, message)
+                        if row >= 0:
+                            self._answer(row, message, ts_ns)
 
     def expire(self, before_ns: int) -> None:
         """What was asked before then and has no response timed out."""

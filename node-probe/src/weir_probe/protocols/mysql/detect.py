@@ -1,0 +1,119 @@
+"""Is it MySQL? A server's greeting says so; in the middle, a command or an answer that is like nothing else."""
+
+from __future__ import annotations
+
+import zlib
+
+from weir_probe.protocols.mysql.wire import EXECUTE, PING, PREPARE, QUERY, is_command, is_compressed, text_end, u24
+from weir_probe.protocols.parser import FROM_CLIENT, FROM_SERVER, INVALID, NEED_MORE
+from weir_probe.wire.cursor import Cursor
+
+_VERBS = frozenset(
+    b"SELECT INSERT UPDATE DELETE REPLACE WITH VALUES TABLE CREATE ALTER DROP TRUNCATE RENAME GRANT REVOKE BEGIN START"
+    b" COMMIT ROLLBACK SAVEPOINT RELEASE XA PREPARE EXECUTE DEALLOCATE HANDLER LOAD CALL DO SET SHOW DESCRIBE DESC"
+    b" EXPLAIN ANALYZE CHECK OPTIMIZE REPAIR FLUSH KILL LOCK UNLOCK USE".split()
+)
+_MAX_VERSION = 64
+
+
+def detect(cursor: Cursor, at: int, end: int) -> int:
+    if end - at < 5:
+        return NEED_MORE if end - at < 4 or cursor.u8(at + 3) <= 1 else INVALID
+    if is_compressed(cursor, at, end):
+        return _compressed(cursor, at, end)
+    size, seq, first = u24(cursor, at), cursor.u8(at + 3), cursor.u8(at + 4)
+    if seq == 0 and first == 10:
+        return _greeting(cursor, at, end, size)
+    if seq == 0 and first == 0xFF:
+        return _refusal(cursor, at, end, size)
+    if seq == 0:
+        return _command(cursor, at, end, size, first)
+    return _answer(cursor, at, end, size, first) if seq == 1 else INVALID
+
+
+def _compressed(cursor: Cursor, at: int, end: int) -> int:
+    """Of a compressed packet what is in it; only a client's is like nothing else."""
+    inner = Cursor()
+    data = bytes(cursor.u8(place) for place in range(at + 7, min(end, at + 7 + u24(cursor, at))))
+    if u24(cursor, at + 4):
+        try:
+            data = zlib.decompressobj().decompress(data, 1024)
+        except zlib.error:
+            return INVALID
+    inner.bind(data)
+    return detect(inner, 0, len(data)) if not is_compressed(inner, 0, len(data)) else INVALID
+
+
+def _greeting(cursor: Cursor, at: int, end: int, size: int) -> int:
+    """HandshakeV10: version, id, salt, a zero; later ten that are zero too, of which MariaDB uses four."""
+    if not 40 <= size <= 255:
+        return INVALID
+    stop = text_end(cursor, at + 5, min(end, at + 5 + _MAX_VERSION))
+    version = bytes(cursor.u8(place) for place in range(at + 5, stop))
+    if not all(0x20 <= byte < 0x7F for byte in version) or (stop > at + 5 and not version[:1].isdigit()):
+        return INVALID
+    if end - at < size + 4:
+        return NEED_MORE if stop < end or stop < at + 5 + _MAX_VERSION else INVALID
+    zeros = all(cursor.u8(place) == 0 for place in range(stop + 22, stop + 28))
+    return FROM_SERVER if b"." in version and cursor.u8(stop + 13) == 0 and zeros and end - at == size + 4 else INVALID
+
+
+def _refusal(cursor: Cursor, at: int, end: int, size: int) -> int:
+    """An error instead of a greeting: too many connections, host not allowed."""
+    if not 1000 <= cursor.u16le(at + 5) < 2000 or size > 512:
+        return INVALID
+    if not _printable(cursor, at + 7, min(end, at + 4 + size)):
+        return INVALID
+    return NEED_MORE if end - at < size + 4 else FROM_SERVER if end - at == size + 4 and size > 8 else INVALID
+
+
+def _command(cursor: Cursor, at: int, end: int, size: int, command: int) -> int:
+    if not is_command(command) or size == 0:
+        return INVALID
+    if command in (QUERY, PREPARE):
+        body = at + 7 if command == QUERY and cursor.u16(at + 5) == 1 else at + 5  # no query attributes
+        stop = min(end, at + 4 + size)
+        if not _printable(cursor, body, min(stop, body + 32)):
+            return INVALID
+        if _is_verb(cursor, body, stop):
+            return FROM_CLIENT if end - at <= size + 4 else INVALID
+        return NEED_MORE if stop - body < 16 and end - at < size + 4 else INVALID
+    if end - at > size + 4:
+        return INVALID
+    if command == EXECUTE and size >= 10 and end - at == size + 4:
+        return FROM_CLIENT if cursor.u8(at + 9) < 0x10 and cursor.u32le(at + 10) == 1 else INVALID
+    return FROM_CLIENT if command == PING and size == 1 else NEED_MORE
+
+
+def _answer(cursor: Cursor, at: int, end: int, size: int, first: int) -> int:
+    following = at + 4 + size
+    if first == 0xFF:
+        told = cursor.u8(at + 7) == ord("#") and 1000 <= cursor.u16le(at + 5) < 5000 and size >= 9
+        return FROM_SERVER if told and _printable(cursor, at + 8, min(end, following)) else INVALID
+    if first == 0 and size == 7:  # OK, without a message
+        quiet = cursor.u8(at + 5) < 0xFB and cursor.u8(at + 6) < 0xFB and cursor.u16le(at + 9) < 0x100
+        return FROM_SERVER if quiet and cursor.u16le(at + 7) < 0x4000 and end == following else INVALID
+    defines = first if size <= 2 else size == 12 and first == 0 and cursor.u8(at + 13) == 0
+    if not defines:
+        return INVALID
+    if end - following < 8:
+        return NEED_MORE
+    definition = cursor.u8(following + 3) == 2 and cursor.u32(following + 4) == 0x03646566  # in the catalog "def"
+    return FROM_SERVER if definition else INVALID
+
+
+def _printable(cursor: Cursor, at: int, end: int) -> bool:
+    return all(cursor.u8(place) >= 0x20 or cursor.u8(place) in b"\t\r\n" for place in range(at, end))
+
+
+def _is_verb(cursor: Cursor, at: int, end: int) -> bool:
+    """Whether a statement begins here, behind white space, parentheses and a comment."""
+    while at < end and cursor.u8(at) in b" \t\r\n(;":
+        at += 1
+    if cursor.u8(at) == ord("/") and cursor.u8(at + 1) == ord("*"):
+        return end - at > 8
+    word = bytearray()
+    while at < end and chr(cursor.u8(at)).isalpha() and len(word) < 16:
+        word.append(cursor.u8(at) & 0xDF)
+        at += 1
+    return bytes(word) in _VERBS and (at == end or cursor.u8(at) in b" \t\r\n;(*@`'\"/+-")
