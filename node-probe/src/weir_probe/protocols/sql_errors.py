@@ -34,8 +34,8 @@ def status_of_sqlstate(cursor: Cursor, at: int) -> int:
 
 
 def put_error(cursor: Cursor, at: int, end: int, message: Message, hides: bool) -> None:
-    """Write the exception. Where it hides, `?` stands for numbers and for all from the first quote to the last, since what
-    is quoted may have quotes; texts that were translated quote by other marks, none of which is ASCII."""
+    """Write the exception. Where it hides, `?` stands for numbers and for all from the first quote to the last, since
+    what is quoted may have quotes; texts that were translated quote by other marks, none of which is ASCII."""
     first = at
     while first < end and not _quotes(cursor.u8(first)):
         first += 1

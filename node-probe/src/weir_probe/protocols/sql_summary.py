@@ -15,7 +15,7 @@ MAX_SUMMARY: Final = 96
 #: Tables that it names.
 MAX_TARGETS: Final = 4
 _MAX_SUMMARY, _MAX_TARGETS, _ENDPOINT = MAX_SUMMARY, MAX_TARGETS, ENDPOINT
-_MAX_VERB: Final = 16
+_MAX_VERB: Final = 24
 
 
 def packed(word: bytes) -> int:

@@ -34,15 +34,9 @@ cdef class Answer:
     cpdef bint follows(self, unsigned int seq) noexcept
     @cython.locals(size=cython.uint, body=cython.Py_ssize_t, first=cython.uint)
     cpdef int take(self, Cursor cursor, Py_ssize_t at, Message message, unsigned int command, bint redacts) noexcept
-    @cython.locals(logs_in=cython.bint, columns=cython.ulonglong, rest=cython.Py_ssize_t, without=cython.bint)
+    @cython.locals(first=cython.uint, logs_in=cython.bint, columns=cython.ulonglong, rest=cython.Py_ssize_t, without=cython.bint)
     cdef int _first(
-        self,
-        Cursor cursor,
-        Py_ssize_t body,
-        unsigned int size,
-        unsigned int first,
-        Message message,
-        unsigned int command,
+        self, Cursor cursor, Py_ssize_t body, unsigned int size, Message message, unsigned int command
     ) noexcept
     @cython.locals(ended=cython.bint)
     cdef int _definition(self, unsigned int size, unsigned int first) noexcept

@@ -1,8 +1,8 @@
 # cython: annotation_typing=False
 """The packets that answer a command: OK, an error, or definitions and rows, perhaps of several results.
 
-What an EOF packet means tells itself: without CLIENT_DEPRECATE_EOF it has 5 bytes, with it an OK packet in its place has
-7 at least. Only behind the definitions of a prepared statement one has to know.
+What an EOF packet means tells itself: without CLIENT_DEPRECATE_EOF it has 5 bytes, with it an OK packet in its place
+has 7 at least. Only behind the definitions of a prepared statement one has to know.
 """
 
 from __future__ import annotations
@@ -103,14 +103,15 @@ class Answer:
         if first == 0xFF:
             return self._error(cursor, body, body + size, message, redacts)
         if self.state == _FIRST or self.state == _FILE:
-            return self._first(cursor, body, size, first, message, command)
+            return self._first(cursor, body, size, message, command)
         if self.state == _ROWS or self.state == _AFTER_COLUMNS:
             return self._row(cursor, body, size, first, message)
         if self.state == _STREAM or self.state == _FIELDS:
             return _ENDS if first == 0xFE else _GOES_ON
         return self._definition(size, first)
 
-    def _first(self, cursor: Cursor, body: int, size: int, first: int, message: Message, command: int) -> int:
+    def _first(self, cursor: Cursor, body: int, size: int, message: Message, command: int) -> int:
+        first = cursor.u8(body)
         message.status = _OK
         logs_in = command == _CONNECT or command == _CHANGE_USER
         if first == 0x00 and command == _PREPARE and size >= 12:

@@ -24,7 +24,7 @@ cdef class PostgreSQL(Parser):
     cdef Statements statements, portals
     cdef Prepared portal
     cdef Tally tally
-    cdef unsigned long long calls, parsed, answered
+    cdef unsigned long long calls, parsed, current
     cdef long long run
     cdef bint open, parses, negotiates, copies
     cdef int failed

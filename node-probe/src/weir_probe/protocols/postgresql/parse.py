@@ -68,7 +68,7 @@ class PostgreSQL(Parser):
         self.open = False
         self.parses = False  # the open call began with a Parse, of the statement `parsed`, and nothing was bound
         self.parsed = 0
-        self.answered = 0  # the call whose answer has begun
+        self.current = 0  # the call whose answer has begun
         self.run = 0  # data messages of one frame
         self.tally = Tally()  # of the call that is answered
         self.failed = 0  # status of the error since which the server skips
@@ -319,10 +319,10 @@ class PostgreSQL(Parser):
 
     def _responds(self, call: int, message: Message) -> bool:
         """What is said answers that call. False: the book's oldest is another."""
-        if self.answered != call:
-            if self.hinted and self.hint != call and self.hint != self.answered:
+        if self.current != call:
+            if self.hinted and self.hint != call and self.hint != self.current:
                 return False
-            self.answered = call
+            self.current = call
             self.tally.begin()
             message.part = _RESPONSE
             message.status = _OK
@@ -349,14 +349,14 @@ class PostgreSQL(Parser):
             message.ends = True
             self.tally.tell(message)
         elif skipped:
-            if self.hinted and self.hint != last + 1 - skipped and self.hint != self.answered:
+            if self.hinted and self.hint != last + 1 - skipped and self.hint != self.current:
                 return False
             message.part = _RESPONSE
             message.ends = True
             message.answers = skipped
             message.status = failed
             message.put_text(_RESULT, b"skipped")
-        elif self.hinted and self.hint == self.answered and not self.open:
+        elif self.hinted and self.hint == self.current and not self.open:
             message.part = _RESPONSE_MORE
             message.ends = True
         return True
