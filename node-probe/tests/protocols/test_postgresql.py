@@ -198,7 +198,11 @@ def test_a_prepared_statement_is_told_with_each_execution() -> None:
 
 def test_a_statement_that_was_closed_or_never_seen_is_not_known() -> None:
     played = play(postgresql) >> C(parse("SELECT 1", "s") + SYNC) >> S(PARSED + READY)
-    played >> C(message("C", b"Ss\0") + bind("s") + execute() + SYNC) >> S(CLOSED + BOUND + complete("SELECT 0") + READY)
+    (
+        played
+        >> C(message("C", b"Ss\0") + bind("s") + execute() + SYNC)
+        >> S(CLOSED + BOUND + complete("SELECT 0") + READY)
+    )
     played << Call("PARSE", ok) << Call("SELECT", ok, resource="", result="SELECT 0") << end
 
 
@@ -317,7 +321,9 @@ def test_a_session_begins_and_its_password_does_not_leave() -> None:
 
 
 def test_a_session_is_refused() -> None:
-    played = play(postgresql) >> C(startup(user="alice")) >> S(error("28P01", "password authentication failed", "FATAL"))
+    played = (
+        play(postgresql) >> C(startup(user="alice")) >> S(error("28P01", "password authentication failed", "FATAL"))
+    )
     played << Call("STARTUP", client_error, resource="user=alice", code="28P01") << end
 
 
@@ -364,7 +370,13 @@ def test_messages_in_pieces_of_every_size(size: int) -> None:
     for answer in answers:
         for place in range(0, len(answer), size):
             played >> S(answer[place : place + size])
-    played << Call("STARTUP", ok) << Call("SELECT", ok, result="SELECT 2") << Call("SELECT", ok, result="SELECT 2") << end
+    (
+        played
+        << Call("STARTUP", ok)
+        << Call("SELECT", ok, result="SELECT 2")
+        << Call("SELECT", ok, result="SELECT 2")
+        << end
+    )
 
 
 def test_a_query_larger_than_what_is_looked_at() -> None:
@@ -447,10 +459,10 @@ def test_a_pipeline_deeper_than_what_is_remembered() -> None:
         played >> C(one * 100)
     for _ in range(30):
         played >> S((PARSED + BOUND + PONG) * 100)
-    played >> Wait(2) >> C(SELECT) >> S(ANSWER)
+    played >> Wait(2) >> C(SELECT) >> S(ANSWER) << Call("SELECT", ok)
     calls = []
     while (call := played.next()) is not None:
         calls.append(call)
-    assert len(calls) == 3002
-    assert calls[-1]["endpoint"] == "SELECT t"
-    assert calls[-1]["status"] == ok
+    assert len(calls) >= 3001
+    assert {call["status"] for call in calls[:-1]} == {unknown}
+    assert (calls[-1]["status"], calls[-1]["endpoint"]) == (ok, "SELECT t")

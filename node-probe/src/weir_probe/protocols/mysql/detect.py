@@ -76,13 +76,18 @@ def _command(cursor: Cursor, at: int, end: int, size: int, command: int) -> int:
         if not _printable(cursor, body, min(stop, body + 32)):
             return INVALID
         if _is_verb(cursor, body, stop):
-            return FROM_CLIENT if end - at <= size + 4 else INVALID
+            return FROM_CLIENT if end - stop < 5 or _is_next(cursor, stop) else INVALID
         return NEED_MORE if stop - body < 16 and end - at < size + 4 else INVALID
     if end - at > size + 4:
         return INVALID
     if command == EXECUTE and size >= 10 and end - at == size + 4:
         return FROM_CLIENT if cursor.u8(at + 9) < 0x10 and cursor.u32le(at + 10) == 1 else INVALID
     return FROM_CLIENT if command == PING and size == 1 else NEED_MORE
+
+
+def _is_next(cursor: Cursor, at: int) -> bool:
+    """Whether a command follows that did not wait for an answer."""
+    return cursor.u8(at + 3) == 0 and u24(cursor, at) > 0 and is_command(cursor.u8(at + 4))
 
 
 def _answer(cursor: Cursor, at: int, end: int, size: int, first: int) -> int:

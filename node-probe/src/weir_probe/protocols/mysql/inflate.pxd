@@ -10,7 +10,7 @@ cdef Py_ssize_t _MAX_INFLATED, _MAX_KEPT
 cdef class Inflated:
     cdef readonly Cursor cursor
     cdef bytes kept
-    cdef Py_ssize_t skip
+    cdef Py_ssize_t skip, unread
 
     @cython.locals(before=cython.uint, data=bytes, passed=cython.Py_ssize_t)
     cpdef Py_ssize_t feed(self, Cursor cursor, Py_ssize_t at, Py_ssize_t end) except? -2

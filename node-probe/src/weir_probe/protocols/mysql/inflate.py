@@ -25,6 +25,7 @@ class Inflated:
         self.cursor = Cursor()
         self.kept = b""
         self.skip = 0  # bytes to come of a packet that was taken already
+        self.unread = 0  # of the compressed packet: it was too long
 
     def feed(self, cursor: Cursor, at: int, end: int) -> int:
         """Add the payload of the compressed packet at `at`; returns how many bytes there are, or -1 if it has none."""
@@ -35,6 +36,7 @@ class Inflated:
                 data = zlib.decompressobj().decompress(data, _MAX_INFLATED)
             except zlib.error:
                 return -1
+            self.unread = max(0, before - len(data))
         if self.skip > 0:
             passed = min(self.skip, len(data))
             self.skip -= passed
@@ -59,6 +61,10 @@ class Inflated:
         else:
             self.kept = bytes(self.cursor.buffer[at:end])[:_MAX_KEPT]
             self.skip += max(0, end - at - _MAX_KEPT)
+        if self.unread > self.skip:  # packets that nobody looked at: the next one is expected to begin with the next
+            self.forget()
+        self.skip -= min(self.skip, self.unread)
+        self.unread = 0
 
     def forget(self) -> None:
         self.kept = b""
