@@ -71,7 +71,7 @@ def log(tape: Recording, tmp_path: Path) -> Iterator[Path]:
     folder = Path(mkdtemp(prefix="weir-postgresql-"))  # not in tmp_path, which is root's alone
     shutil.chown(folder, "postgres", "postgres")
     try:
-        command = [
+        command: list[str | Path] = [
             *AS_POSTGRES,
             PROGRAMS[-1] / "initdb",
             "--auth=trust",
@@ -84,7 +84,7 @@ def log(tape: Recording, tmp_path: Path) -> Iterator[Path]:
         subprocess.run(command, check=True, cwd=folder, capture_output=True)
         settings = [f"--{name}={value}" for name, value in SETTINGS.items()]
         with (tmp_path / "errors").open("w") as errors:
-            server = [*AS_POSTGRES, PROGRAMS[-1] / "postgres", "-D", folder / "data", *settings]
+            server: list[str | Path] = [*AS_POSTGRES, PROGRAMS[-1] / "postgres", "-D", folder / "data", *settings]
             tape.start(*server, ready=PORT, cwd=folder, stderr=errors)
             yield folder / "data/log/log.json"
             for process in tape.processes:
@@ -194,7 +194,7 @@ def is_logged(call: dict[str, Any]) -> bool:
     """Statements are logged when they are executed, and when they fail."""
     if call["type"] == "PARSE":
         return call["code"] is not None
-    return call["type"] != "STARTUP" and call["result"] != "skipped"
+    return not (call["type"] == "STARTUP" or call["result"] == "skipped")
 
 
 def test_each_statement_is_paired_with_its_answer(tape: Recording, log: Path) -> None:
