@@ -15,24 +15,51 @@ _RESOURCE, _ENDPOINT = RESOURCE, ENDPOINT
 
 
 class Prepared:
-    """A statement as `Sql.read` told it."""
+    """A statement as `Sql.read` told it: verb, resource, endpoint, one behind the other. Kept anew it allocates nothing
+    where its text fits."""
 
-    def __init__(self, verb: bytes, resource: bytes, endpoint: bytes, cut: bool) -> None:
-        self.verb = verb
-        self.resource = resource
-        self.endpoint = endpoint
-        self.cut = cut
+    def __init__(self) -> None:
+        self.text = memoryview(bytearray())
+        self.room = 0
+        self.verb = self.resource = self.endpoint = 0  # bytes of each
+        self.cut = False
+
+    def keep(self, message: Message, verb: int) -> None:
+        """What the message tells; the verb stands in the column `verb`."""
+        self.verb = message.length[verb]
+        self.resource = message.length[_RESOURCE]
+        self.endpoint = message.length[_ENDPOINT]
+        self.cut = message.cut
+        if self.size() > self.room:
+            self.room = self.size()
+            self.text = memoryview(bytearray(self.room))
+        self._take(message, verb, 0)
+        self._take(message, _RESOURCE, self.verb)
+        self._take(message, _ENDPOINT, self.verb + self.resource)
+
+    def _take(self, message: Message, column: int, at: int) -> None:
+        first = message.start[column]
+        for place in range(message.length[column]):
+            self.text[at + place] = message.text[first + place]
+
+    def size(self) -> int:
+        """Bytes of text."""
+        return self.verb + self.resource + self.endpoint
 
     def tell(self, message: Message) -> None:
         """Write the resource and the endpoint."""
-        message.put_text(_RESOURCE, self.resource)
-        message.put_text(_ENDPOINT, self.endpoint)
+        message.begin(_RESOURCE)
+        for place in range(self.verb, self.verb + self.resource):
+            message.add(self.text[place])
+        message.begin(_ENDPOINT)
+        for place in range(self.verb + self.resource, self.size()):
+            message.add(self.text[place])
         message.cut = message.cut or self.cut
 
-
-def prepared(message: Message, verb: int) -> Prepared:
-    """What a message tells, to be told again; the verb stands in the column `verb`."""
-    return Prepared(message.of(verb), message.of(_RESOURCE), message.of(_ENDPOINT), message.cut)
+    def tell_verb(self, message: Message, column: int) -> None:
+        message.begin(column)
+        for place in range(self.verb):
+            message.add(self.text[place])
 
 
 class Statements:
@@ -40,13 +67,13 @@ class Statements:
 
     def __init__(self) -> None:
         self.kept: dict[int, Prepared] = {}
-        self.size = 0
+        self.bytes = 0
 
     def remember(self, key: int, statement: Prepared) -> None:
         self.forget(key)
         self.kept[key] = statement
-        self.size += len(statement.resource) + len(statement.endpoint)
-        while self.size > _MAX_BYTES or len(self.kept) > _MAX_STATEMENTS:
+        self.bytes += statement.size()
+        while self.bytes > _MAX_BYTES or len(self.kept) > _MAX_STATEMENTS:
             self.forget(next(iter(self.kept)))
 
     def find(self, key: int) -> Prepared | None:
@@ -55,8 +82,8 @@ class Statements:
     def forget(self, key: int) -> None:
         statement = self.kept.pop(key, None)
         if statement is not None:
-            self.size -= len(statement.resource) + len(statement.endpoint)
+            self.bytes -= statement.size()
 
     def clear(self) -> None:
         self.kept.clear()
-        self.size = 0
+        self.bytes = 0

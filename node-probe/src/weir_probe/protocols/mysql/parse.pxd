@@ -7,7 +7,7 @@ from weir_probe.protocols.mysql.inflate cimport Inflated
 from weir_probe.protocols.mysql.wire cimport is_command, is_compressed, name_of, text_end, u24
 from weir_probe.protocols.parser cimport Parser
 from weir_probe.protocols.sql cimport Sql
-from weir_probe.protocols.sql_statements cimport Prepared, Statements, prepared
+from weir_probe.protocols.sql_statements cimport Prepared, Statements
 from weir_probe.wire.cursor cimport Cursor
 
 cdef Py_ssize_t _WHOLE_COMMAND, _WHOLE_ANSWER, _WHOLE_COMPRESSED, _NEED_MORE, _INVALID

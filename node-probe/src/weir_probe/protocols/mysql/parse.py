@@ -56,7 +56,7 @@ from weir_probe.protocols.mysql.wire import (
 )
 from weir_probe.protocols.parser import INVALID, NEED_MORE, Parser
 from weir_probe.protocols.sql import Sql
-from weir_probe.protocols.sql_statements import Prepared, Statements, prepared
+from weir_probe.protocols.sql_statements import Prepared, Statements
 from weir_probe.wire.cursor import Cursor
 
 #: Of a command, of an answer's packet, and of a compressed packet, what is waited for.
@@ -214,7 +214,8 @@ class MySQL(Parser):
             self.sql.escapes = self.answer.escapes
             self.sql.read(cursor, body, end, message, self.redacts)
             if command == _PREPARE:
-                self.latest = prepared(message, _TYPE)
+                self.latest = Prepared()
+                self.latest.keep(message, _TYPE)
                 self.preparing.remember(message.hint, self.latest)
         elif command == _INIT_DB:
             message.put(_RESOURCE, cursor, body, min(end - body, _WHOLE_ANSWER // 4))

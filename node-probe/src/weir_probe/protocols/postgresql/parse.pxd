@@ -7,7 +7,7 @@ from weir_probe.protocols.postgresql.pending cimport Pending
 from weir_probe.protocols.postgresql.tally cimport Tally
 from weir_probe.protocols.postgresql.wire cimport chains, key_of, size_of, text_end
 from weir_probe.protocols.sql cimport Sql
-from weir_probe.protocols.sql_statements cimport Prepared, Statements, prepared
+from weir_probe.protocols.sql_statements cimport Prepared, Statements
 from weir_probe.wire.cursor cimport Cursor
 
 cdef Py_ssize_t _WHOLE_QUERY, _WHOLE_MESSAGE, _NEED_MORE, _INVALID, _MAX_TAG
@@ -22,11 +22,11 @@ cdef class PostgreSQL(Parser):
     cdef Pending pending
     cdef Sql sql
     cdef Statements statements, portals
-    cdef Prepared portal
+    cdef Prepared portal, unnamed
     cdef Tally tally
     cdef unsigned long long calls, parsed, current
     cdef long long run
-    cdef bint open, parses, negotiates, copies
+    cdef bint open, parses, shared, negotiates, copies
     cdef int failed
 
     @cython.locals(kind=cython.uint, size=cython.Py_ssize_t)
@@ -38,13 +38,16 @@ cdef class PostgreSQL(Parser):
     cpdef void lost(self, int way) except *
     @cython.locals(code=cython.uint, place=cython.Py_ssize_t, name=cython.Py_ssize_t, value=cython.Py_ssize_t)
     cdef bint _start(self, Cursor cursor, Py_ssize_t at, Py_ssize_t end, Message message) except? -1
-    @cython.locals(kind=cython.uint, body=cython.Py_ssize_t, stop=cython.Py_ssize_t)
+    @cython.locals(kind=cython.uint, body=cython.Py_ssize_t, stop=cython.Py_ssize_t, statement=Prepared)
     cdef bint _request(self, Cursor cursor, Py_ssize_t at, Py_ssize_t end, Message message) except? -1
     cdef void _begin(self, Message message) noexcept
     cdef void _close(self) noexcept
     @cython.locals(stop=cython.Py_ssize_t)
     cdef void _read(self, Cursor cursor, Py_ssize_t at, Py_ssize_t end, Message message) except *
-    @cython.locals(portal_end=cython.Py_ssize_t, key=cython.ulonglong, statement=Prepared)
+    cdef Prepared _statement(self, Cursor cursor, Py_ssize_t at, Py_ssize_t end)
+    @cython.locals(
+        portal_end=cython.Py_ssize_t, name_end=cython.Py_ssize_t, key=cython.ulonglong, statement=Prepared
+    )
     cdef void _bind(self, Cursor cursor, Py_ssize_t at, Py_ssize_t end, Message message) except *
     @cython.locals(statement=Prepared)
     cdef void _describe(self, Cursor cursor, Py_ssize_t at, Py_ssize_t end, Message message) except *

@@ -37,7 +37,7 @@ from weir_probe.protocols.postgresql.wire import (
     text_end,
 )
 from weir_probe.protocols.sql import Sql
-from weir_probe.protocols.sql_statements import Prepared, Statements, prepared
+from weir_probe.protocols.sql_statements import Prepared, Statements
 from weir_probe.wire.cursor import Cursor
 
 #: Of a query, and of any other message, what is waited for.
@@ -63,6 +63,8 @@ class PostgreSQL(Parser):
         self.sql = Sql(False)
         self.statements = Statements()
         self.portals = Statements()
+        self.unnamed = Prepared()  # the statement that has no name, kept anew with each Parse
+        self.shared = False  # a named portal has it: it may outlive the next one
         self.portal: Prepared | None = None  # the unnamed one's statement
         self.calls = 0
         self.open = False
@@ -170,7 +172,13 @@ class PostgreSQL(Parser):
             self._read(cursor, stop + 1, end, message)
             self.parsed = key_of(cursor, body, stop)
             self.parses = True
-            self.statements.remember(self.parsed, prepared(message, _TYPE))
+            if self.shared:
+                self.unnamed = Prepared()
+                self.shared = False
+            statement = self.unnamed if stop == body else Prepared()
+            statement.keep(message, _TYPE)
+            if stop > body:
+                self.statements.remember(self.parsed, statement)
             message.put_text(_TYPE, b"PARSE")
         elif kind == 0x42:  # Bind
             self._bind(cursor, body, end, message)
@@ -226,10 +234,17 @@ class PostgreSQL(Parser):
         if message.length_of(_TYPE) == 0:
             message.put_text(_TYPE, b"QUERY")
 
+    def _statement(self, cursor: Cursor, at: int, end: int) -> Prepared | None:
+        """What was parsed by that name. The unnamed one is whatever was parsed last without a name."""
+        if at < end:
+            return self.statements.find(key_of(cursor, at, end))
+        return self.unnamed if self.unnamed.size() else None
+
     def _bind(self, cursor: Cursor, at: int, end: int, message: Message) -> None:
         portal_end = text_end(cursor, at, end)
-        key = key_of(cursor, portal_end + 1, text_end(cursor, portal_end + 1, end))
-        statement = self.statements.find(key)
+        name_end = text_end(cursor, portal_end + 1, end)
+        key = key_of(cursor, portal_end + 1, name_end)
+        statement = self._statement(cursor, portal_end + 1, name_end)
         if self.open and self.parses and self.parsed == key:
             self.parses = False
             message.part = _REQUEST_MORE
@@ -241,6 +256,7 @@ class PostgreSQL(Parser):
         if portal_end == at:
             self.portal = statement
         elif statement is not None:
+            self.shared = self.shared or statement is self.unnamed
             self.portals.remember(key_of(cursor, at, portal_end), statement)
 
     def _describe(self, cursor: Cursor, at: int, end: int, message: Message) -> None:
@@ -250,7 +266,7 @@ class PostgreSQL(Parser):
         self._begin(message)
         message.put_text(_TYPE, b"DESCRIBE")
         if cursor.u8(at) == 0x53:
-            statement = self.statements.find(key_of(cursor, at + 1, text_end(cursor, at + 1, end)))
+            statement = self._statement(cursor, at + 1, text_end(cursor, at + 1, end))
             if statement is not None:
                 statement.tell(message)
 
@@ -263,7 +279,10 @@ class PostgreSQL(Parser):
             self._begin(message)
             if statement is not None:
                 statement.tell(message)
-        message.put_text(_TYPE, b"EXECUTE" if statement is None else statement.verb)
+        if statement is None:
+            message.put_text(_TYPE, b"EXECUTE")
+        else:
+            statement.tell_verb(message, _TYPE)
 
     # ---- answers
 
