@@ -59,13 +59,13 @@ def administer() -> None:
 
 
 def produce(count: int, **settings: Setting) -> None:
-    """A request for each message, many of them in flight."""
+    """A request for each message, up to a thousand of them in flight (streams.calls.MAX_IN_FLIGHT)."""
     from confluent_kafka import Producer
 
-    producer = Producer(common("producer", batch_num_messages=1, linger_ms=0, **settings))
+    producer = Producer(common("producer", batch_num_messages=1, linger_ms=0, max_in_flight=1000, **settings))
     headers: list[tuple[str, str | bytes | None]] = [("traceparent", f"00-{TRACE}-b7ad6b7169203331-01".encode())]
     for number in range(count):
-        producer.produce("orders", f"message {number}".encode(), partition=number % 3, headers=headers)
+        producer.produce("orders", f"message {number} ".encode() * 20, partition=number % 3, headers=headers)
         producer.poll(0)
     assert producer.flush(120) == 0
 
@@ -166,7 +166,7 @@ def test_every_request_is_a_call(tape: Recording, broker: Broker) -> None:
         administer,
         produce_at_once,
         lambda: produce(300, acks=0),
-        lambda: produce(200, enable_idempotence=True, compression_type="gzip"),
+        lambda: produce(200, compression_type="gzip"),
         lambda: produce_in_transactions(20),
         produce_what_is_refused,
         lambda: consume(PRODUCERS * MESSAGES, "g1", max_partition_fetch_bytes=5000),
