@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from weir_cli.views import HEADINGS
+from weir_cli.subjects import Flows
 
 pytestmark = pytest.mark.root
 
@@ -127,7 +127,7 @@ def test_lines_on_a_pipe_are_whole_and_without_colour(lab: Any, policies: Path) 
     up = lab.start(Path(sys.executable).parent / "weir", "up", "--policies", policies, "--once", env={"COLUMNS": "20"})
     assert up.process.wait(20) == 0, up.err
     heading, *lines = up.out.splitlines()
-    assert heading.split() == ["TIME", *HEADINGS]
+    assert heading.split() == ["TIME", *Flows.headings]
     assert any("lab/client:" in line and "lab/server:8000" in line for line in lines)
     assert "\x1b" not in up.out + up.err
 

@@ -17,7 +17,7 @@ from typing import Any, Self
 import pytest
 
 from frames import ethernet, ip, udp
-from weir_probe.export.calls import lines
+from weir_probe.export.calls.lines import Addresses, LineWriter
 from weir_probe.protocols.parser import Spec
 from weir_probe.streams.call_engine import CallEngine, done
 from weir_probe.streams.calls import LOSSES
@@ -101,6 +101,7 @@ class play:  # noqa: N801 -- reads as a verb
     def __init__(self, *protocols: Spec, port: int = 0, redacts: bool = True) -> None:
         self.engine = FlowEngine(FlowTable(capacity=64, max_flows=100))
         self.calls = CallEngine(protocols, redacts=redacts)
+        self.lines = LineWriter(protocols, Addresses())
         udp_only = protocols[0].on_udp and not protocols[0].on_tcp
         self.transport = 17 if udp_only else 6
         ports = protocols[0].udp_ports if udp_only else protocols[0].tcp_ports
@@ -177,7 +178,8 @@ class play:  # noqa: N801 -- reads as a verb
 
     def _drain(self) -> None:
         book = self.calls.book
-        records = [json.loads(line) for line in lines(done(book), book.conversations, self.calls.protocols)]
+        text = self.lines.write(book.calls, book.conversations, done(book))
+        records = [json.loads(line) for line in text.splitlines()]
         book.release()
         self.found = iter(records)
 

@@ -30,6 +30,17 @@ def gauge(name: str, labels: str, fires: str, silent: str) -> Case:
     return Case({f"{name}{{{labels}}}": fires}, {f"{name}{{{labels}}}": silent})
 
 
+CALL = FLOW.replace('"tcp"', '"HTTP"') + ',type="GET",endpoint="/order",role="server"'
+
+
+def calls(status: str) -> str:
+    return f'weir_calls_total{{{CALL},status="{status}"}}'
+
+
+def faster_than(bound: str) -> str:
+    return f'weir_call_duration_seconds_bucket{{{CALL},le="{bound}"}}'
+
+
 UP_OPERATOR = f"up{{{OPERATOR}}}"
 SENT = f'weir_flow_bytes_total{{{FLOW},role="client",direction="transmit"}}'
 RECEIVED = f'weir_flow_bytes_total{{{FLOW},role="server",direction="receive"}}'
@@ -76,8 +87,13 @@ CASES = {
         {f'weir_probe_flow_records_total{{{PROBE},result="queue_full"}}': GROWS},
         {f'weir_probe_flow_records_total{{{PROBE},result="written"}}': GROWS},
     ),
+    "WeirCallRecordsLost": Case(
+        {f'weir_probe_call_records_total{{{PROBE},result="write_failed"}}': GROWS},
+        {f'weir_probe_call_records_total{{{PROBE},result="written"}}': GROWS},
+    ),
+    "WeirCallsLost": gauge("weir_probe_lost_calls_total", f'{PROBE},reason="book_full"', "0+600x120", "0+6x120"),
     "WeirSeriesOverflow": gauge(
-        "weir_observation_overflowed_flows_total",
+        "weir_observation_overflowed_calls_total",
         f'{PROBE},observation_namespace="shop",observation="checkout"',
         GROWS,
         "7x120",
@@ -97,6 +113,14 @@ CASES = {
     "WorkloadBytesSpike": Case(
         {SENT: "0+6000000x99 594000000+6000000000x20"},
         {SENT: "0+6000000000x120"},
+    ),
+    "WorkloadCallsFail": Case(
+        {calls("ok"): "0+600x120", calls("server_error"): "0+30x120", calls("timeout"): "0+30x120"},
+        {calls("ok"): "0+600x120", calls("client_error"): "0+600x120", calls("server_error"): "0+6x120"},
+    ),
+    "WorkloadCallsSlow": Case(
+        {faster_than("1.0"): "0+588x120", faster_than("2.0"): "0+600x120", faster_than("+Inf"): "0+600x120"},
+        {faster_than("1.0"): "0+600x120", faster_than("2.0"): "0+600x120", faster_than("+Inf"): "0+600x120"},
     ),
     "WorkloadConnectionFlood": gauge("weir_connections_total", f'{FLOW},role="server"', "0+120000x120", "0+60x120"),
     "WorkloadTalksToTheOutside": Case(

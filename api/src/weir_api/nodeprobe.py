@@ -209,16 +209,18 @@ class Issue(Model):
     message: Annotated[str, Field(max_length=512)] = Field(description="What, for people.")
 
 
-#: Buckets of latencies per power of two, and how many there are: from 1 µs to beyond any time-out.
+#: Buckets of latencies: four for each power of two (schema 2 of Prometheus' native histograms), from the one that ends
+#: at 2^(1/4 - 20) s, which is 1.1 µs, to the one that ends at 64 s, beyond any time-out.
 LATENCY_STEPS: Final = 4
 LATENCY_BUCKETS: Final = 104
+LATENCY_LEAST_EXPONENT: Final = -20
 
 
 class LatencyReport(Model):
     """Latencies of calls, as counts in buckets that add up over nodes.
 
-    Bucket i has the latencies of more than 2^(i/4) µs, up to 2^((i+1)/4) µs: any quantile is known to within 19 %. The
-    first bucket has the shorter ones too, the last the longer ones.
+    Bucket i has the latencies of more than 2^(i/4 - 20) s, up to 2^((i+1)/4 - 20) s: any quantile is known to within
+    19 %. The first bucket has the shorter ones too, the last the longer ones.
     """
 
     first: int = Field(ge=0, le=LATENCY_BUCKETS - 1, description="The bucket that `counts` begins with.")

@@ -144,8 +144,18 @@ class CallRecord(Model):
     model_config = ConfigDict(alias_generator=None)
 
     start: str = Field(description="When the request began, RFC 3339 with nanoseconds.")
+    node: str = Field("", description="Node that saw it; empty: a capture file.")
+    observations: list[str] = Field(
+        default_factory=list, description="namespace/name of the observations that asked for it."
+    )
     src: str = Field(description="Address of the client.")
+    src_namespace: str = Field("", description="Namespace of the client's workload or Service; empty: none known.")
+    src_workload: str = Field("", description="Kind/name of the client's workload, Service or Node, or its class.")
+    src_pod: str = Field("", description="Pod of the client.")
     dst: str = Field(description="Address of the server.")
+    dst_namespace: str = Field("", description="Namespace of the server's workload or Service.")
+    dst_workload: str = Field("", description="Kind/name of the server's workload, Service or Node, or its class.")
+    dst_pod: str = Field("", description="Pod of the server.")
     src_port: int = Field(description="Port of the client.")
     dst_port: int = Field(description="Port of the server.")
     transport: str = Field(description="TCP or UDP.")

@@ -16,14 +16,15 @@ from weir_cli.exits import Exit, Failure
 from weir_cli.policies.compiler import Compiled, Compiler, State
 from weir_cli.policies.folder import Policies, PolicyFolder
 from weir_cli.signals import Inbox, Message
+from weir_cli.subjects import Subject
 from weir_cli.text import plural
-from weir_cli.views import MOST_FLOWS, View
+from weir_cli.views import View
 from weir_operator.reconcile.resources import Key
 from weir_probe.agent import Agent, AgentSettings
 from weir_probe.capture.model import CaptureError, Rung
 from weir_probe.capture.model import Settings as CaptureSettings
 from weir_probe.export.jsonl import JsonLines
-from weir_probe.export.sink import Queued
+from weir_probe.export.sink import MAX_CALLS, MAX_RECORDS, Queued
 from weir_probe.identity import Alone
 from weir_probe.plan.host import discover
 from weir_probe.plan.pods import LocalPod
@@ -48,6 +49,7 @@ class Options:
     metrics: str | None
     rung: Rung | None
     export_file: Path | None
+    export_calls_file: Path | None
     interval_s: float
     time_limit_s: float | None
     once: bool
@@ -60,7 +62,7 @@ def run(options: Options, view: View) -> Exit:
         stack.enter_context(inbox.stopped_by_signals())
         stack.enter_context(_warnings_said(view))
         folder = PolicyFolder(options.policies)
-        agent = stack.enter_context(_agent(options))
+        agent = stack.enter_context(_agent(options, view.subject))
         if options.metrics is not None:
             stack.callback(_serve(agent, options.metrics))
         stack.enter_context(_watching(folder, inbox))
@@ -72,7 +74,7 @@ def run(options: Options, view: View) -> Exit:
 
 
 class _Host:
-    """The loop: policies and workloads in, the agent's plan out, its flows to the view."""
+    """The loop: policies and workloads in, the agent's plan out, its flows or calls to the view."""
 
     def __init__(self, options: Options, folder: PolicyFolder, agent: Agent, view: View) -> None:
         self._options = options
@@ -113,10 +115,10 @@ class _Host:
             if now < min(next_show, end):
                 continue
             next_show = max(next_show + self._options.interval_s, now)
-            flows = [flow for flow in self._agent.live_flows(self._view.limit) if flow.packets_per_s > 0]
-            if flows or not self._options.once:
-                self._view.show(flows, _headline(self._agent.report(), self._policies))
-            if now >= end or (flows and self._options.once):
+            rows = self._view.subject.rows(self._agent, self._view.limit)
+            if rows or not self._options.once:
+                self._view.show(rows, _headline(self._agent.report(), self._policies))
+            if now >= end or (rows and self._options.once):
                 return
 
     def say_totals(self) -> None:
@@ -192,20 +194,22 @@ def _warnings_said(view: View) -> Iterator[None]:
 
 
 @contextmanager
-def _agent(options: Options) -> Iterator[Agent]:
+def _agent(options: Options, subject: Subject) -> Iterator[Agent]:
     settings = AgentSettings(
         node_name=_NODE,
         capture=CaptureSettings(rung=options.rung),
         tick_s=min(options.interval_s, 1.0),
-        live_flows=MOST_FLOWS,
+        live_flows=subject.live_flows,
+        live_calls=subject.live_calls,
     )
-    sink = _sink(options.export_file)
-    try:
-        agent = Agent(settings, sink=sink, source=Alone(complete=True))
-    except CaptureError as error:
-        if sink is not None:
-            sink.close()
-        raise Failure(f"cannot capture: {error}") from error
+    with ExitStack() as opened:
+        sink = _sink(options.export_file, "--export-file", "flow records", MAX_RECORDS, opened)
+        call_sink = _sink(options.export_calls_file, "--export-calls-file", "call records", MAX_CALLS, opened)
+        try:
+            agent = Agent(settings, sink=sink, call_sink=call_sink, source=Alone(complete=True))
+        except CaptureError as error:
+            raise Failure(f"cannot capture: {error}") from error
+        opened.pop_all()  # the agent closes them
     try:
         capture = agent.report().capture
         if capture is not None and capture.rung == "none":
@@ -215,13 +219,15 @@ def _agent(options: Options) -> Iterator[Agent]:
         agent.close()
 
 
-def _sink(export_file: Path | None) -> Queued | None:
-    if export_file is None:
+def _sink(file: Path | None, option: str, what: str, most: int, opened: ExitStack) -> Queued | None:
+    if file is None:
         return None
     try:
-        return Queued(JsonLines(export_file))
+        sink = Queued(JsonLines(file), most, what=what)
     except ValueError as error:
-        raise Failure(f"--export-file {export_file}: {error}", Exit.USAGE) from error
+        raise Failure(f"{option} {file}: {error}", Exit.USAGE) from error
+    opened.callback(sink.close)
+    return sink
 
 
 def _serve(agent: Agent, address: str) -> Callable[[], None]:

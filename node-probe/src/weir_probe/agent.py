@@ -8,12 +8,10 @@ import json
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from ipaddress import ip_address
-from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.process_collector import ProcessCollector
@@ -24,7 +22,8 @@ from weir_probe.capture.conntrack import Conntrack
 from weir_probe.capture.model import MAX_PREFIXES, Capture, CaptureError, Interface
 from weir_probe.capture.model import Settings as CaptureSettings
 from weir_probe.capture.signals import DROPS, KernelSignals
-from weir_probe.export.cost import KernelCost
+from weir_probe.export.calls import wanted
+from weir_probe.export.cost import KernelCost, ProcessCost
 from weir_probe.export.harvest import Harvest, Timeouts
 from weir_probe.export.live import LiveFlow
 from weir_probe.export.metrics import FlowMetrics, Readings
@@ -34,6 +33,7 @@ from weir_probe.export.report import Measured, Situation, report, signals_report
 from weir_probe.export.sink import Queued
 from weir_probe.export.window import PeerVolumes
 from weir_probe.identity import Alone, Source, follow
+from weir_probe.notes import Notes
 from weir_probe.plan.attach import Attachments, Change
 from weir_probe.plan.endpoints import Resolution, assign_bits, resolve
 from weir_probe.plan.interfaces import Interfaces, Place
@@ -52,7 +52,6 @@ _NEWS_S = 0.2  # answers of the feed come in bursts too; one that moves an addre
 _PEERS_S = 5.0  # how long the peers of a capture that was taken over stay as they are without the feed
 _RESELECT_S = 1.0  # flows are selected anew for changes of their peers no more often
 _TOP_PEERS = 10
-_GAP_TOLD_S = 3600.0
 _PEERS_UNKNOWN = (
     "spec.selector.peers: which addresses the peers on other nodes have is not known, as the interest feed has not "
     "answered; flows with peers of this node and with cidrs are counted"
@@ -95,6 +94,7 @@ class AgentSettings:
     timeouts: Timeouts = field(default_factory=Timeouts)
     cluster_cidrs: tuple[str, ...] = PRIVATE
     live_flows: int = 0  # rows kept for live_flows()
+    live_calls: int = 0  # and for live_calls()
     signals_off: Collection[str] = ()  # kernel signals that are not wanted, by their names in capture.signals
     resolve_wait_s: float = 3.0  # how long a flow waits for the name of its peer, where there is somebody to ask
 
@@ -108,16 +108,18 @@ class Agent:
         *,
         kept: "Kept | None" = None,
         sink: Queued | None = None,
+        call_sink: Queued | None = None,
         source: Source | None = None,
         keep: Callable[["Kept"], None] | None = None,
     ) -> None:
-        """Takes over a running capture where one is `kept`, else opens one. `source` says who is behind addresses of
-        others; None: nobody does. `keep` is told, after every change of what is attached, what a successor needs."""
+        """Takes over a running capture where one is `kept`, else opens one. `sink` and `call_sink` take records of
+        flows and calls. `source` says who is behind addresses of others; None: nobody does. `keep` is told, after every
+        change of what is attached, what a successor needs."""
         self.settings = settings
         self.registry = CollectorRegistry()
         self._capture = self._open(kept)
         self._signals = KernelSignals(self._capture, settings.signals_off)
-        self._sink = sink
+        self._sink, self._call_sink = sink, call_sink
         self._keep = keep
         self._lock = threading.RLock()
         self._wake = threading.Event()
@@ -130,10 +132,9 @@ class Agent:
         self._retries = 0
         self._retry_at: float | None = None
         self._until_looked = _LOOK_TICKS
-        self._issues: deque[tuple[str, str]] = deque(maxlen=10)
-        self._uncaptured_since: datetime | None = None
-        self._gap: tuple[float, float] | None = None  # seconds, and when it was over (monotonic)
+        self._notes = Notes()
         self._news_since: float | None = None
+        self._crowded = False  # more calls are done than should wait for the next tick
         self._reselect_at: float | None = None
         self._reselected = 0.0
         self._peers_by = time.monotonic() + _PEERS_S if kept is not None else 0.0
@@ -161,14 +162,17 @@ class Agent:
             timeouts=settings.timeouts,
             window_ticks=max(1, round(settings.window_s / settings.tick_s)),
             live_rows=settings.live_flows,
+            live_calls=settings.live_calls,
             sink=sink,
             tracker=_tracker(),
             signals=self._signals,
+            on_crowded=self._on_crowded,
+            call_sink=call_sink,
         )
         self._identities = follow.Follower(source or Alone(complete=False), self._harvest.names)
         self._cost = KernelCost(self._capture)
         self._volumes = PeerVolumes()
-        self._cpu = (time.monotonic(), time.process_time())
+        self._process = ProcessCost()
         self._previous: NodeProbeStatus | None = None
         self._thread = threading.Thread(target=self._run, name="agent", daemon=True)
         self.registry.register(FlowMetrics(self._readings, self._harvest.names))
@@ -198,17 +202,16 @@ class Agent:
         self._on_change()
 
     def note(self, reason: str, message: str) -> None:
-        """An issue of this node for the report; the last ten are kept, each once."""
-        if (reason, message) not in self._issues:
-            self._issues.append((reason, message))
+        """An issue of this node for the report."""
+        self._notes.note(reason, message)
 
     def forgive(self, reason: str) -> None:
         """What was noted for this reason is over."""
-        self._issues = deque((i for i in self._issues if i[0] != reason), maxlen=10)
+        self._notes.forgive(reason)
 
     def succeed(self, last_report: datetime) -> None:
         """A probe before this one captured until about then, and nothing has since. Any thread."""
-        self._uncaptured_since = last_report
+        self._notes.uncaptured(last_report)
 
     def problem(self) -> str:
         """What is wrong with the loop, for a liveness probe; "" if nothing is."""
@@ -222,10 +225,18 @@ class Agent:
         with self._lock:
             return self._harvest.live[:limit]
 
+    def live_calls(self, limit: int = 50) -> list[bytes]:
+        """The last calls since the last time that was asked, as lines of JSON: at most `settings.live_calls`."""
+        with self._lock:
+            calls = list(self._harvest.calls.live)[-limit:]
+            self._harvest.calls.live.clear()
+            return calls
+
     def leave(self) -> None:
         """Stop without detaching: whoever keeps the capture's descriptors goes on capturing."""
         self._halt()
         self._signals.close()
+        self._harvest.close()
         self._capture.leave()
 
     def close(self) -> None:
@@ -235,9 +246,11 @@ class Agent:
             self._harvest.finish(set(self._bits.values()))
             self._harvest.tick(patient=False)
             self._signals.close()
+            self._harvest.close()
             self._capture.close()
-        if self._sink is not None:
-            self._sink.close()
+        for sink in (self._sink, self._call_sink):
+            if sink is not None:
+                sink.close()
 
     def _halt(self) -> None:
         self._stopping = True
@@ -258,6 +271,10 @@ class Agent:
         if self._news_since is None:
             self._news_since = time.monotonic()
             self._wake.set()
+
+    def _on_crowded(self) -> None:
+        self._crowded = True
+        self._wake.set()
 
     @property
     def informed(self) -> bool:
@@ -299,6 +316,9 @@ class Agent:
                     self._apply()
                 elif self._reselect_at is not None and now >= self._reselect_at:
                     self._reselect(now)
+                if self._crowded:
+                    self._crowded = False
+                    self._harvest.take_calls()
                 if now >= next_tick:
                     self._tick()
                     # a tick that came late does not make the next ones come early
@@ -336,22 +356,10 @@ class Agent:
         if change.unfinished:
             self._on_change()
         if self._attachments.watched and not change.unfinished:
-            self._tell_gap()
+            self._notes.captured_again()
         self.applied += 1
         if self._keep is not None:
             self._keep(Kept(self._capture.fds(), self._capture.metadata(), bits))
-
-    def _tell_gap(self) -> None:
-        """Capturing again after another probe's end: for how long nothing was, to the second and rather too long."""
-        if self._uncaptured_since is None:
-            return
-        now = datetime.now(UTC)
-        seconds = max(0.0, (now - self._uncaptured_since).total_seconds())
-        self._uncaptured_since = None
-        self._gap = seconds, time.monotonic()
-        text = f"nothing was captured for {seconds:.0f} s until {now:%Y-%m-%dT%H:%M:%SZ}: the probe was replaced"
-        self.note("CaptureGap", text)
-        log.warning("%s", text)
 
     def _hear(self, now: float) -> None:
         """Take what the feed has told of addresses, and of the peers that observations are limited to."""
@@ -438,13 +446,14 @@ class Agent:
                 records=self._sink.stats() if self._sink is not None else {},
                 untranslated=self._harvest.translations.unasked,
                 signals=signals_report(self._signals),
+                calls=self._harvest.calls.readings(named, self._call_sink.stats() if self._call_sink else {}),
                 live_flows=self._harvest.rows,
                 interfaces=len(self._attachments.watched),
                 rung=self._capture.rung,
                 version=VERSION,
                 tick_seconds=self._harvest.tick_seconds,
                 kernel_ns_per_packet=self._cost.ns_per_packet,
-                gap_seconds=self._gap[0] if self._gap is not None else None,
+                gap_seconds=self._notes.gap_seconds,
                 identity=follow.report(state, self._harvest.names.table.refused),
                 identity_bytes=state.bytes_received,
                 identity_connections=state.connections,
@@ -454,8 +463,7 @@ class Agent:
         """What to publish as NodeProbe status."""
         with self._lock:
             now = time.monotonic()
-            if self._gap is not None and now - self._gap[1] > _GAP_TOLD_S:
-                self.forgive("CaptureGap")
+            self._notes.tidy()
             series = self._harvest.series
             state = self._identities.state()
             top = self._volumes.top(series.rows[: series.used], now, _TOP_PEERS)
@@ -471,11 +479,11 @@ class Agent:
                     outcomes=self._outcomes(),
                     lost=self._capture.losses(),
                     signals=signals_report(self._signals),
-                    cpu_millis=self._cpu_millis(now),
+                    cpu_millis=self._process.cpu_millis() + self._kernel_millis(),
                     ns_per_packet=self._cost.ns_per_packet,
-                    memory_bytes=_resident_bytes(),
+                    memory_bytes=self._process.resident_bytes(),
                     observations=[(o, self._measured(o, top)) for o in self._plan.observations],
-                    issues=(*self._issues, *follow.issues(state, datetime.now(UTC))),
+                    issues=(*self._notes.issues, *follow.issues(state, datetime.now(UTC))),
                     identity=follow.report(state, self._harvest.names.table.refused),
                     previous=self._previous.conditions if self._previous else (),
                 )
@@ -506,6 +514,7 @@ class Agent:
             issues.append(("PeersUnknown", _PEERS_UNKNOWN))
         if observation.uid in self._resolution.peers.cut:
             issues.append(("PeersBeyondLimit", _PEERS_CUT))
+        issues += wanted.issues(observation.calls, kept=self._call_sink is not None)
         total, rates = self._harvest.totals[bit], self._harvest.window.rates(bit)
         return Measured(
             matched_pods=len(matched),
@@ -520,16 +529,13 @@ class Agent:
             overflowed_flows=int(self._harvest.series.overflowed[bit]),
             top_peers=[(str(self._harvest.names.identity(peer)), rate, live) for peer, rate, live in top.get(bit, [])],
             issues=issues,
+            calls=self._harvest.calls.measured(bit),
         )
 
-    def _cpu_millis(self, now: float) -> float:
-        """This process since the last report, and the programs in the kernel at their last measured cost."""
-        began, used = self._cpu
-        cpu = time.process_time()
-        self._cpu = (now, cpu)
-        own = (cpu - used) / max(now - began, 1e-3) * 1000
+    def _kernel_millis(self) -> float:
+        """The programs in the kernel at their last measured cost, in thousandths of a core."""
         packets = sum(self._harvest.window.rates(bit).packets for bit in self._bits.values())
-        return own + packets * (self._cost.ns_per_packet or 0.0) / 1e6
+        return packets * (self._cost.ns_per_packet or 0.0) / 1e6
 
 
 def _tracker() -> Conntrack | None:
@@ -539,8 +545,3 @@ def _tracker() -> Conntrack | None:
     except OSError as error:
         log.info("connections to Services are not followed: no connection tracking (%s)", error)
         return None
-
-
-def _resident_bytes() -> int:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * 4096

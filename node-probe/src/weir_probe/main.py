@@ -43,6 +43,11 @@ def parser() -> argparse.ArgumentParser:
         "--slots", type=int, default=int(env.get("WEIR_SLOTS", "262144")), help="flows that fit [WEIR_SLOTS]"
     )
     p.add_argument("--export-file", default=env.get("WEIR_EXPORT_FILE"), help="flow records as JSON lines")
+    p.add_argument(
+        "--export-calls-file",
+        default=env.get("WEIR_EXPORT_CALLS_FILE"),
+        help="call records as JSON lines [WEIR_EXPORT_CALLS_FILE]",
+    )
     p.add_argument("--export-max-bytes", type=int, default=int(env.get("WEIR_EXPORT_MAX_BYTES", str(64 << 20))))
     p.add_argument("--export-files", type=int, default=int(env.get("WEIR_EXPORT_FILES", "5")), help="files kept")
     p.add_argument(
@@ -116,7 +121,7 @@ def run(args: argparse.Namespace) -> int:
     from weir_probe.cluster import Cluster
     from weir_probe.export.jsonl import JsonLines
     from weir_probe.export.peers import PRIVATE
-    from weir_probe.export.sink import Queued
+    from weir_probe.export.sink import MAX_CALLS, Queued
     from weir_probe.identity import Feed, FeedSettings
     from weir_probe.keeper import KeeperError, Keeping
     from weir_probe.rhythm import Rhythm
@@ -154,10 +159,9 @@ def run(args: argparse.Namespace) -> int:
             agent.note("InvalidPlan", text)
 
     try:  # what is wrong here is wrong for ever: exit code 2 tells the keeper not to try again
-        export = (
-            JsonLines(args.export_file, max_bytes=args.export_max_bytes, files=args.export_files)
-            if args.export_file
-            else None
+        flows, calls = (
+            JsonLines(file, max_bytes=args.export_max_bytes, files=args.export_files) if file else None
+            for file in (args.export_file, args.export_calls_file)
         )
         settings = AgentSettings(
             node_name=args.node,
@@ -167,7 +171,14 @@ def run(args: argparse.Namespace) -> int:
         source = (
             Feed(FeedSettings(args.identity_url, args.identity_token, args.identity_ca)) if args.identity_url else None
         )
-        agent = Agent(settings, kept=kept, sink=Queued(export) if export else None, source=source, keep=keep)
+        agent = Agent(
+            settings,
+            kept=kept,
+            sink=Queued(flows) if flows else None,
+            call_sink=Queued(calls, MAX_CALLS, what="call records") if calls else None,
+            source=source,
+            keep=keep,
+        )
         cluster = Cluster(
             args.node,
             kubeconfig=args.kubeconfig,

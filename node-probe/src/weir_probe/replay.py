@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from weir_probe.capture.pcap import CaptureDecoder, PcapError, Readable, read_capture
-from weir_probe.export import calls as call_lines
+from weir_probe.export.calls.lines import Addresses, LineWriter
 from weir_probe.protocols.parser import Spec
 from weir_probe.protocols.registry import BY_NAME, PROTOCOLS
 from weir_probe.streams.call_engine import CallEngine, done
@@ -255,10 +255,12 @@ def replay_calls(
         nonlocal written
         book = calls.book
         written += book.count
-        write(call_lines.lines(done(book), book.conversations, calls.protocols))
+        text = lines.write(book.calls, book.conversations, done(book))
+        write(text.decode("ascii").splitlines(keepends=True))
         book.release()
 
     calls = CallEngine(protocols, redacts=redacts, on_done=drain)
+    lines = LineWriter(calls.protocols, Addresses())
     error = _read(source, CaptureDecoder(engine, calls))
     calls.finish()
     drain()

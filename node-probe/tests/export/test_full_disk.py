@@ -3,7 +3,6 @@
 import os
 import resource
 import shutil
-import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from disks import fill, small
 from export.blocks import of
 from weir_probe.export.jsonl import LEAST_BYTES, JsonLines
 from weir_probe.export.sink import CLOSED, QUEUE_FULL, WRITE_FAILED, Queued, WriteError
@@ -21,25 +21,8 @@ NOBODY = 65534
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A tmpfs of 512 KiB in a mount namespace of its own, which goes when this process does, however it ends."""
-    if os.geteuid() != 0:
-        pytest.skip("needs root: it mounts a file system")
-    script = f"mount -t tmpfs -o size=512k tmpfs {tmp_path} && echo mounted && read -r _"
-    keeper = subprocess.Popen(
-        ["unshare", "--mount", "sh", "-c", script],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert keeper.stdout is not None
-    assert keeper.stderr is not None
-    try:
-        if keeper.stdout.readline() != "mounted\n":
-            pytest.skip(f"cannot mount a tmpfs: {keeper.stderr.read().strip()}")
-        yield Path(f"/proc/{keeper.pid}/root{tmp_path}")
-    finally:
-        keeper.communicate()
+    with small(tmp_path) as disk:
+        yield disk
 
 
 def whole_lines(path: Path) -> int:
@@ -49,14 +32,6 @@ def whole_lines(path: Path) -> int:
     found = content.splitlines(keepends=True)
     assert all(line.startswith(b'{"flow_id":"') and line.endswith(b"}\n") for line in found)
     return len(found)
-
-
-def fill(disk: Path, free: int) -> Path:
-    """Leave so many bytes, in whole pages."""
-    ballast = disk / "ballast"
-    found = os.statvfs(disk)
-    ballast.write_bytes(bytes(found.f_bavail * found.f_frsize - free))
-    return ballast
 
 
 def write(sink: JsonLines, count: int) -> int:

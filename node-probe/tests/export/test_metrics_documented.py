@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from weir_api.nodeprobe import IdentityReport, SignalsReport
+from weir_probe.export.calls.metrics import CallReadings
+from weir_probe.export.calls.series import CALL_SERIES
 from weir_probe.export.metrics import FlowMetrics, Readings
 from weir_probe.export.names import Names
 from weir_probe.export.reasons import REASON
@@ -25,6 +27,7 @@ def nothing_read() -> Readings:
         lost={},
         unmeasured={},
         records={},
+        calls=CallReadings(rows=np.zeros(0, CALL_SERIES), names={}, titles=[], overflowed={}, lost={}, records={}),
         untranslated=0,
         signals=SignalsReport(),
         live_flows=0,

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from export.blocks import of
-from weir_probe.export.records import RecordBlock
-from weir_probe.export.sink import CLOSED, MAX_RECORDS, QUEUE_FULL, WRITE_FAILED, Account, Queued, WriteError
+from weir_probe.export.sink import CLOSED, MAX_RECORDS, QUEUE_FULL, WRITE_FAILED, Account, Block, Queued, WriteError
 
 
 class Valve:
@@ -20,7 +19,7 @@ class Valve:
         self.failing: Exception | None = None
         self.closed = False
 
-    def write(self, block: RecordBlock) -> None:
+    def write(self, block: Block) -> None:
         self.taken.release()
         self.permits.acquire()
         if self.failing is not None:
@@ -135,7 +134,7 @@ def test_it_adds_up_at_any_moment() -> None:
         def __init__(self) -> None:
             self.blocks = 0
 
-        def write(self, block: RecordBlock) -> None:
+        def write(self, block: Block) -> None:
             self.blocks += 1
             if self.blocks % 3 == 0:
                 raise WriteError("every third", lost=len(block) // 2)

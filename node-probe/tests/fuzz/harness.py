@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from weir_probe.export.calls import lines
+from weir_probe.export.calls.lines import Addresses, LineWriter
 from weir_probe.protocols.parser import FROM_CLIENT, FROM_SERVER, Spec
 from weir_probe.protocols.registry import BY_NAME, PROTOCOLS
 from weir_probe.streams.call_engine import CallEngine, done
@@ -51,6 +51,7 @@ class Target:
     def __init__(self, name: str) -> None:
         self.spec = PROTOCOLS[BY_NAME[name]]
         self.engines: dict[int, CallEngine] = {}
+        self.writers: dict[CallEngine, LineWriter] = {}
         self.slot = np.zeros(1, SLOT)
         self.slot["addr"] = [[1, 1], [2, 2]]
         self.slot["port"] = [40_000, (*self.spec.tcp_ports, *self.spec.udp_ports, 9000)[0]]
@@ -91,15 +92,20 @@ class Target:
             if options & KNOWN:
                 first = FROM_SERVER if options & SERVER_FIRST else FROM_CLIENT
                 protocols = (replace(self.spec, detect=lambda _cursor, _at, _end: first),)
-            self.engines[options] = CallEngine(protocols, calls=_CALLS, conversations=2, redacts=not options & REVEALS)
+            engine = CallEngine(protocols, calls=_CALLS, conversations=2, redacts=not options & REVEALS)
+            self.engines[options] = engine
+            self.writers[engine] = LineWriter(protocols, Addresses())
         return self.engines[options]
 
     def _check(self, engine: CallEngine) -> None:
         """Every call can be told, and all rows are free again."""
         book: CallBook = engine.book
         rows = done(book)
-        assert all(line.endswith("}\n") for line in lines(rows, book.conversations, engine.protocols))
-        assert (rows["response_ns"] == 0).sum() + (rows["response_ns"] >= rows["request_ns"]).sum() == len(rows)
+        text = self.writers[engine].write(book.calls, book.conversations, rows)
+        assert text.isascii()
+        assert text.count(b"}\n") == text.count(b"\n") == len(rows)
+        calls = book.calls[rows]
+        assert (calls["response_ns"] == 0).sum() + (calls["response_ns"] >= calls["request_ns"]).sum() == len(rows)
         book.release()
         assert (book.calls_left, book.conversations_left) == (_CALLS, 2)
         engine.known.clear()

@@ -19,7 +19,7 @@ from captures import pcap
 from conversation import Frame
 from recording import calls_of
 from weir_probe.capture.model import Capture
-from weir_probe.export.calls import lines
+from weir_probe.export.calls.lines import Addresses, LineWriter
 from weir_probe.protocols.parser import Spec
 from weir_probe.protocols.registry import PROTOCOLS
 from weir_probe.streams.call_engine import done
@@ -76,6 +76,7 @@ class Live:
     def __init__(self, capture: Capture, protocols: Iterable[Spec] = PROTOCOLS) -> None:
         self.capture = capture
         self.calls = LiveCalls(capture.slots, capture.segments, protocols, on_crowded=self.read)
+        self.lines = LineWriter(self.calls.engine.protocols, Addresses())
         self.told: list[dict[str, Any]] = []
 
     def observe(self, mask: int) -> None:
@@ -84,7 +85,8 @@ class Live:
 
     def read(self, ended: Any = None) -> None:
         with self.calls.taken(ended) as book:
-            self.told += map(json.loads, lines(done(book), book.conversations, self.calls.engine.protocols))
+            text = self.lines.write(book.calls, book.conversations, done(book))
+            self.told += map(json.loads, text.splitlines())
 
     def settled(self) -> list[dict[str, Any]]:
         """All calls of what has passed by now."""

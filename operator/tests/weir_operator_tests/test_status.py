@@ -69,13 +69,13 @@ def standing(type_: str, status: str, reason: str, generation: int = 1) -> dict[
 
 def test_more_series_than_allowed_is_told_with_the_field_and_the_worst_nodes() -> None:
     reports = [
-        probe(node, "h", measured(OF, packetsPerSecond=5.0, overflowedFlows=flows))
-        for node, flows in (("n1", 3), ("n2", 0), ("n3", 40))
+        probe(node, "h", measured(OF, packetsPerSecond=5.0, overflowedFlows=flows, calls={"overflowed": calls}))
+        for node, flows, calls in (("n1", 3, 0), ("n2", 0, 0), ("n3", 30, 10))
     ]
     status = outcome(OF, reports, pods=["n1", "n2", "n3"]).status
     (budget,) = (c for c in status.conditions if c.type == "WithinBudget")
     assert (budget.status, budget.reason) == (ConditionStatus.FALSE, "SeriesLimit")
-    assert budget.message.startswith("spec.signals.metrics.maxSeries: 43 flows on 2 nodes (n3, n1) ")
+    assert budget.message.startswith("spec.signals.metrics.maxSeries: 43 flows and calls on 2 nodes (n3, n1) ")
 
 
 def test_all_nodes_programmed() -> None:
@@ -264,6 +264,31 @@ def test_numbers_are_summed_over_the_nodes() -> None:
     assert wire["effective"] == [{"field": "spec.x", "effective": "y", "reason": "z", "nodes": 2}]
     assert wire["matched"] == {"pods": 2, "nodes": 2, "programmedNodes": 2}
     assert found.loss_ratio == 0.004
+
+
+def calls(requests: float, errors: float, first: int, *counts: int) -> dict[str, Any]:
+    latency = {"first": first, "counts": list(counts)}
+    return {"calls": {"requestsPerSecond": requests, "errorsPerSecond": errors, "latency": latency}}
+
+
+def test_calls_are_folded_over_the_nodes() -> None:
+    # bucket 39 ends at 2^-10 s, bucket 47 at 2^-8 s
+    here = probe("n1", "h", measured(OF, **calls(90.0, 0.5, 39, 900)))
+    there = probe("n2", "h", measured(OF, **calls(10.0, 1.0, 39, 80, 0, 0, 0, 0, 0, 0, 0, 20)))
+    summary = outcome(OF, [here, there], pods=["n1", "n2"]).status.summary
+    assert summary is not None
+    assert (summary.requests_per_second, summary.error_percent) == (100.0, 1.5)
+    assert (summary.p50, summary.p99) == ("0.897ms", "3.58ms")
+
+
+def test_without_calls_nothing_is_said_of_them() -> None:
+    summary = outcome(OF, [probe("n1", "h", measured(OF))]).status.summary
+    assert summary is not None
+    assert (summary.requests_per_second, summary.error_percent, summary.p50, summary.p99) == (None, None, None, None)
+    none = probe("n1", "h", measured(OF, calls={"requestsPerSecond": 0, "errorsPerSecond": 0}))
+    summary = outcome(OF, [none]).status.summary
+    assert summary is not None
+    assert (summary.requests_per_second, summary.error_percent, summary.p99) == (0.0, None, None)
 
 
 def test_lists_are_bounded_and_have_the_worst_first() -> None:

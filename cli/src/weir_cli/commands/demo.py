@@ -60,10 +60,11 @@ def command(
 
 def _observe(folder: Path, metrics: str | None, time_limit: float | None, output: str) -> None:
     from weir_cli.host import Options, run
+    from weir_cli.subjects import Flows
     from weir_cli.views import open_view
 
-    options = Options(folder, metrics, None, None, 1.0, time_limit, once=False)
-    run(options, open_view(output))
+    options = Options(folder, metrics, None, None, None, 1.0, time_limit, once=False)
+    run(options, open_view(output, Flows()))
 
 
 @contextmanager

@@ -48,17 +48,29 @@ def metrics_address(_ctx: click.Context, _option: click.Parameter, text: str) ->
     "--export-file", type=click.Path(path_type=Path), help="Flow records as JSON lines, for observations with flowLogs."
 )
 @click.option(
+    "--export-calls-file",
+    type=click.Path(path_type=Path),
+    help="Call records as JSON lines, for observations with callLogs.",
+)
+@click.option(
+    "--what",
+    type=click.Choice(["flows", "calls"]),
+    default="flows",
+    show_default=True,
+    help="flows: the busiest; calls: the last ones, of observations with metrics.l7 or callLogs.",
+)
+@click.option(
     "--interval", type=click.FloatRange(min=0.2, max=3600), default=1.0, show_default=True, help="Seconds per update."
 )
 @click.option("--for", "time_limit", type=click.FloatRange(min=0, min_open=True), help="End after so many seconds.")
-@click.option("--once", is_flag=True, help="End after the first interval that has flows, or after --for (else 10 s).")
+@click.option("--once", is_flag=True, help="End after the first interval that has some, or after --for (else 10 s).")
 @click.option(
     "-o",
     "--output",
     type=click.Choice(["table", "jsonl"]),
     default="table",
     show_default=True,
-    help="table: live on a terminal, lines on a pipe; jsonl: an object per flow and interval.",
+    help="table: live on a terminal, lines on a pipe; jsonl: an object per row and interval.",
 )
 def command(
     *,
@@ -66,6 +78,8 @@ def command(
     metrics: str | None,
     capture: "Rung | None",
     export_file: Path | None,
+    export_calls_file: Path | None,
+    what: str,
     interval: float,
     time_limit: float | None,
     once: bool,
@@ -79,7 +93,9 @@ def command(
 
     privileges.check()
     from weir_cli.host import Options, run
+    from weir_cli.subjects import Calls, Flows
     from weir_cli.views import open_view
 
     limit = 10.0 if once and time_limit is None else time_limit
-    return run(Options(policies, metrics, capture, export_file, interval, limit, once), open_view(output))
+    options = Options(policies, metrics, capture, export_file, export_calls_file, interval, limit, once)
+    return run(options, open_view(output, Calls() if what == "calls" else Flows()))

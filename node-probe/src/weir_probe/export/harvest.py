@@ -17,6 +17,7 @@ from weir_probe.capture.signals import KernelSignals
 from weir_probe.export import records
 from weir_probe.export.aggregate import Aggregator
 from weir_probe.export.behind import Behind
+from weir_probe.export.calls.harvest import CallHarvest
 from weir_probe.export.live import LiveFlow, busiest
 from weir_probe.export.names import Names
 from weir_probe.export.recorder import Recorder
@@ -26,7 +27,9 @@ from weir_probe.export.translation import Tracker, Translations
 from weir_probe.export.window import Window
 from weir_probe.plan.containers import Containers
 from weir_probe.plan.pods import LocalPod
+from weir_probe.protocols.registry import PROTOCOLS
 from weir_probe.streams.layout import LIVE
+from weir_probe.streams.live import LiveCalls
 from weir_probe.streams.measures import Measures
 from weir_probe.streams.signals import SIGNALLED, Signalled
 from weir_probe.streams.tick import ENDED, Ticker
@@ -59,10 +62,14 @@ class Harvest:
         timeouts: Timeouts,
         window_ticks: int,
         live_rows: int,
+        live_calls: int = 0,
         sink: Queued | None,
+        call_sink: Queued | None = None,
         tracker: Tracker | None,
         signals: KernelSignals | None = None,
+        on_crowded: Callable[[], None] | None = None,
     ) -> None:
+        """`on_crowded` is called, from any thread, when `take_calls` should be before the next tick."""
         self.names = names
         self.live: list[LiveFlow] = []
         self.rows = 0  # flows in the table after the last tick
@@ -98,7 +105,20 @@ class Harvest:
         self.reasons = self._aggregator.reasons
         self.totals = self._aggregator.totals
         self.window = Window(window_ticks)
+        self.calls = CallHarvest(
+            slots,
+            PROTOCOLS,
+            behind=behind,
+            counted_by=self.translations.table["counted_by"],
+            names=names,
+            flows=self.series,
+            node=node,
+            window_ticks=window_ticks,
+            live_rows=live_calls,
+            sink=call_sink,
+        )
         self._observations: dict[int, str] = {}
+        self._live_calls = LiveCalls(slots, capture.segments, PROTOCOLS, on_crowded=on_crowded)
         self._present: set[int] = set()
         self._until_swept = 0
 
@@ -111,7 +131,7 @@ class Harvest:
         """Count for these from now on: a bit that was not in use starts at zero, the others go on."""
         observations = list(observations)
         self._behind.observe(observations, bits)
-        with_metrics = logged = 0
+        with_metrics = logged = with_calls = 0
         named: dict[int, str] = {}
         for observation in observations:
             bit = bits[observation.uid]
@@ -126,6 +146,10 @@ class Harvest:
             if logs is not None and logs.mode is FlowLogMode.ALL:
                 logged |= 1 << bit
                 self._recorder.interval_ns[bit] = int(seconds(logs.interval) * 1e9)
+            with_calls |= (observation.calls is not None) << bit
+        self._capture.set_payload(with_calls)
+        self._live_calls.observe(with_calls)
+        self.calls.observe(observations, bits)
         self._observations = named
         self._aggregator.with_metrics = with_metrics
         self._recorder.logged = logged
@@ -142,6 +166,7 @@ class Harvest:
             kept = sum(1 << bit for bit in self._observations)
             self._ticker.clear_observations(kept, generation)
             self._drop(lambda bit, _local: bit in bits)
+            self.calls.forget(bits)
 
     def belongs(self, interface: Interface, pod: LocalPod) -> None:
         """Whose workload is behind an interface."""
@@ -207,13 +232,16 @@ class Harvest:
                 limit=self._live_rows,
             )
         rows = self._ticker.rows[:count]
-        self._signalled.forget(rows["slot"][rows["event"] & ENDED != 0])
+        ended = rows["slot"][rows["event"] & ENDED != 0]
+        self._signalled.forget(ended)
+        self.take_calls(ended, patient=patient)
         self.rows = count - self._ticker.release(count)
         self.names.after_tick()
         if self._ticker.tick % _FORGET_EVERY == 0:
             self._forget()
         self._sweep()
         self.window.add(now, self.totals)
+        self.calls.end_tick(now)
         self.ticked = now
         self.tick_seconds = time.perf_counter() - began
 
@@ -222,18 +250,29 @@ class Harvest:
         ends = self._capture.slots["addr"][slots].reshape(-1, 2)
         return np.concatenate([ends, self.translations.table["addr"][slots]])
 
+    def take_calls(self, ended: npt.NDArray[np.uint32] | None = None, *, patient: bool = True) -> None:
+        """Count the calls that are done. `ended`: slots of flows that are over; `patient` as in `tick`."""
+        with self._live_calls.taken(ended) as book:
+            self.calls.consume(book, patient=patient)
+        self.calls.lost = self._live_calls.lost()
+
+    def close(self) -> None:
+        """No more ticks come: calls in flight are counted as they are."""
+        self._live_calls.close()
+        self.take_calls(patient=False)
+
     def _forget(self) -> None:
         """Addresses that no flow has, and names that nothing needs."""
         self.translations.forget()
         self.names.forget(max(0, self._ticker.tick - _REMEMBERED))
-        keys = self.series.rows["key"][: self.series.used]
-        self.names.tidy(
-            {
-                *(keys >> np.uint64(27) & np.uint64(OVERFLOW)).tolist(),
-                *(keys & np.uint64(OVERFLOW)).tolist(),
-                *self._present,
-            }
-        )
+        identity = np.uint64(OVERFLOW)
+        used = set(self._present)
+        for keys in (
+            self.series.rows["key"][: self.series.used],
+            self.calls.series.rows["whose"][: self.calls.series.used],
+        ):
+            used.update((keys >> np.uint64(27) & identity).tolist(), (keys & identity).tolist())
+        self.names.tidy(used)
 
     def _sweep(self) -> None:
         """Series of workloads that left this node."""
@@ -247,6 +286,7 @@ class Harvest:
         """Forget the series for which `gone(bit, workload)`."""
         self.series.drop(gone)
         self.reasons.drop(gone)
+        self.calls.series.drop(gone)
 
     def _hear(self) -> npt.NDArray[Any] | None:
         """What kernel signals have told since the last tick, noted in the rows of their flows."""

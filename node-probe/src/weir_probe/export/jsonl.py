@@ -1,4 +1,4 @@
-"""Flow records as JSON lines in rotated files: FILE is the newest, FILE.1 the one before it, and so on."""
+"""Records as JSON lines in rotated files: FILE is the newest, FILE.1 the one before it, and so on."""
 
 import os
 import stat
@@ -6,8 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from weir_probe.export.records import RecordBlock, lines
-from weir_probe.export.sink import WriteError
+from weir_probe.export.sink import Block, WriteError
 
 MAX_BYTES: Final = 64 << 20
 FILES: Final = 5
@@ -40,20 +39,20 @@ class JsonLines:
         if self._path.exists() and not self._path.is_file():
             raise ValueError(f"path: {self._path} is not a regular file, so it cannot be rotated")
 
-    def write(self, block: RecordBlock) -> None:
+    def write(self, block: Block) -> None:
         """Append the records of a block. Raises WriteError."""
         done = 0
         chunk = bytearray()
         try:
             self._ready()
-            for line in lines(block):
-                rotate = self._size + len(chunk) + len(line) > self._max_bytes
+            for some in block.lines():
+                rotate = self._size + len(chunk) + len(some) > self._max_bytes
                 if rotate or len(chunk) >= _CHUNK:
                     done += self._append(chunk)
                     chunk = bytearray()
                 if rotate:
                     self._rotate()
-                chunk += line
+                chunk += some
             done += self._append(chunk)
         except _TornError as torn:
             self._close_file()

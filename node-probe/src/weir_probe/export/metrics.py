@@ -15,6 +15,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from weir_api.nodeprobe import IdentityReport, SignalsReport
+from weir_probe.export.calls.metrics import CallReadings, of_calls
 from weir_probe.export.happened import Happened
 from weir_probe.export.names import Names
 from weir_probe.export.reasons import read
@@ -79,6 +80,7 @@ class Readings:
     records: Mapping[str, int]  # flow records by result
     untranslated: int  # connections that the kernel's tracking was not asked about
     signals: SignalsReport | None
+    calls: CallReadings
     live_flows: int
     interfaces: int
     rung: str
@@ -106,6 +108,7 @@ class FlowMetrics(Collector):
         """One scrape."""
         readings = self._read()
         yield from self._of_flows(readings)
+        yield from of_calls(readings.calls, readings.observations, self._names, _SERIES_LABELS)
         yield from _of_probe(readings)
 
     def _of_flows(self, readings: Readings) -> Iterator[Metric]:

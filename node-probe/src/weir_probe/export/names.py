@@ -227,10 +227,11 @@ class Names:
         return Moment(
             self.interfaces,
             self.interface_names,
-            {packed: self._end(packed) for packed in (row.tobytes() for row in unique)},
+            {packed: self.end(packed) for packed in (row.tobytes() for row in unique)},
         )
 
-    def _end(self, packed: bytes) -> End:
+    def end(self, packed: bytes) -> End:
+        """Who has this address now, as records have it."""
         pod = self._local.get(packed)
         if pod is not None:
             return end_of(pod)

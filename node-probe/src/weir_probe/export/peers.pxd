@@ -33,6 +33,7 @@ cdef class Peers:
         self, unsigned long long first, unsigned long long second, unsigned int value, unsigned int used
     ) except? -2
     @cython.locals(at=cython.Py_ssize_t)
+    cdef unsigned int value_of(self, unsigned long long first, unsigned long long second) noexcept
     cpdef unsigned int find(self, unsigned long long first, unsigned long long second) noexcept
     @cython.locals(at=cython.Py_ssize_t)
     cpdef unsigned int class_of(self, unsigned long long first, unsigned long long second) noexcept

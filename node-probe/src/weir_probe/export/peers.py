@@ -184,8 +184,12 @@ class Peers:
 
     def find(self, first: int, second: int) -> int:
         """The identity index of the address with these words."""
+        return self.value_of(first, second) & _INDEX
+
+    def value_of(self, first: int, second: int) -> int:
+        """The `value` of the address with these words."""
         at = self.place(first, second)
-        return self.value[at] & _INDEX if at >= 0 else self.class_of(first, second)
+        return self.value[at] if at >= 0 else self.class_of(first, second)
 
     def class_of(self, first: int, second: int) -> int:
         """The class of an address, whoever has it."""

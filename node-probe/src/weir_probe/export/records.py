@@ -18,6 +18,7 @@ from weir_probe.streams.performance import CLOSE_TYPES, close_type
 from weir_probe.wire.protocols import protocol_name
 from weir_probe.wire.text import address, instants
 
+Lines = Iterator[bytes]
 _CHUNK: Final = 4096  # rows that are Python objects at one time
 _PROTOCOLS: Final = [json.dumps(protocol_name(number)) for number in range(256)]
 
@@ -77,6 +78,10 @@ class RecordBlock:
 
     def __len__(self) -> int:
         return len(self.flow_id)
+
+    def lines(self) -> "Lines":
+        """Each record as a line."""
+        return lines(self)
 
 
 def block(

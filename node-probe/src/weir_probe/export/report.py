@@ -8,6 +8,7 @@ from datetime import datetime
 from weir_api.conditions import Condition, condition, transition
 from weir_api.flowobservation import Downgrade, Peer
 from weir_api.nodeprobe import (
+    CallsReport,
     CaptureReport,
     Counted,
     CountedReason,
@@ -57,6 +58,7 @@ class Measured:
     overflowed_flows: int
     top_peers: Sequence[tuple[str, float, int]]  # name, bytes per second, live flows
     issues: Sequence[tuple[str, str]]  # reason, message
+    calls: CallsReport | None = None
 
 
 @dataclass(frozen=True)
@@ -172,6 +174,7 @@ def _observation(planned: PlannedObservation, m: Measured, peers: int) -> Observ
         total=Counted(packets=m.packets, bytes=m.bytes),
         series=m.series,
         overflowed_flows=m.overflowed_flows,
+        calls=m.calls,
         top_peers=[
             Peer(name=name[:256], bytes_per_second=round(rate, 1), flows=live)
             for name, rate, live in m.top_peers[:peers]

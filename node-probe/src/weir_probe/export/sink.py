@@ -1,16 +1,17 @@
-"""Where flow records go: the seam between the tick, which must not wait, and sinks, which may be slow or full."""
+"""Where records go: the seam between the tick, which must not wait, and sinks, which may be slow or full."""
 
 import logging
 import threading
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Protocol
-
-from weir_probe.export.records import RecordBlock
 
 log = logging.getLogger(__name__)
 
 MAX_RECORDS: Final = 200_000
+#: Calls wait as lines, of several hundred bytes each.
+MAX_CALLS: Final = 100_000
 QUEUE_FULL: Final = "queue_full"
 WRITE_FAILED: Final = "write_failed"
 CLOSED: Final = "closed"
@@ -26,10 +27,20 @@ class WriteError(Exception):
         self.lost = lost
 
 
+class Block(Protocol):
+    """The records of one tick."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+
+    def lines(self) -> Iterator[bytes]:
+        """All of them, one whole line or some at a time."""
+
+
 class Sink(Protocol):
     """Takes blocks in the order of their ticks, from one thread."""
 
-    def write(self, block: RecordBlock) -> None:
+    def write(self, block: Block) -> None:
         """Keep the records of a block. Raises WriteError."""
 
     def close(self) -> None:
@@ -49,15 +60,16 @@ class Account:
 class Queued:
     """A bounded queue before a sink, with a thread that writes. A sink that fails or hangs never holds up the tick."""
 
-    def __init__(self, sink: Sink, max_records: int = MAX_RECORDS) -> None:
-        """At most `max_records` wait, but for a single block that is larger (at most the flow table): an empty queue
-        takes any."""
+    def __init__(self, sink: Sink, max_records: int = MAX_RECORDS, *, what: str = "flow records") -> None:
+        """At most `max_records` wait, but for a single block that is larger (at most the flow table, or the call book):
+        an empty queue takes any. `what` they are called in the log."""
         if max_records < 1:
             raise ValueError(f"max_records: {max_records} is not at least 1")
         self._sink = sink
         self._max_records = max_records
+        self._what = what
         self._changed = threading.Condition()
-        self._blocks: deque[RecordBlock] = deque()
+        self._blocks: deque[Block] = deque()
         self._offered = 0
         self._queued = 0
         self._written = 0
@@ -67,7 +79,7 @@ class Queued:
         self._thread = threading.Thread(target=self._run, name="records", daemon=True)
         self._thread.start()
 
-    def write(self, block: RecordBlock) -> None:
+    def write(self, block: Block) -> None:
         """Queue a block, or count its records as lost. Returns at once and never raises."""
         with self._changed:
             self._offered += len(block)
@@ -102,7 +114,7 @@ class Queued:
             self._queued -= left
             self._lost[CLOSED] += left
         if left:
-            log.warning("%d flow records were not written in %g s", left, timeout_s)
+            log.warning("%d %s were not written in %g s", left, self._what, timeout_s)
 
     def _run(self) -> None:
         while True:
@@ -119,7 +131,7 @@ class Queued:
                 self._lost[WRITE_FAILED] += lost
         self._sink.close()
 
-    def _try(self, block: RecordBlock) -> int:
+    def _try(self, block: Block) -> int:
         """Write; returns how many records are lost. A sink that goes on failing is logged once."""
         lost = 0
         try:
@@ -127,12 +139,12 @@ class Queued:
         except WriteError as error:
             lost = error.lost
             if not self._failing:
-                log.warning("flow records are lost: %s", error)
+                log.warning("%s are lost: %s", self._what, error)
         except Exception:  # a fault of the sink's own: the tick and the blocks after this one go on
             lost = len(block)
             if not self._failing:
-                log.exception("flow records are lost")
+                log.exception("%s are lost", self._what)
         if self._failing and not lost:
-            log.warning("flow records are written again")
+            log.warning("%s are written again", self._what)
         self._failing = lost > 0
         return lost

@@ -30,7 +30,7 @@ class Window:
         self._totals: deque[tuple[float, npt.NDArray[Any]]] = deque(maxlen=ticks + 1)
 
     def add(self, now_s: float, totals: npt.NDArray[Any]) -> None:
-        """Note the totals (aggregate.TOTAL, by observation bit) of a tick."""
+        """Note the totals of a tick (aggregate.TOTAL or calls.counter.CALL_TOTAL, by observation bit)."""
         self._totals.append((now_s, totals.copy()))
 
     def forget(self, bit: int) -> None:
@@ -38,17 +38,22 @@ class Window:
         for _, totals in self._totals:
             totals[bit] = 0
 
-    def rates(self, bit: int) -> Rates:
-        """The rates of one observation."""
+    def span(self, bit: int) -> tuple[float, Any, Any] | None:
+        """Seconds from the oldest to the newest totals, and both of one observation; None: there are not two yet."""
         if len(self._totals) < 2:
-            return Rates()
+            return None
         (start, first), (end, last) = self._totals[0], self._totals[-1]
-        seconds = end - start
-        if seconds <= 0:
+        return (end - start, first[bit], last[bit]) if end > start else None
+
+    def rates(self, bit: int) -> Rates:
+        """The rates of one observation's flows."""
+        span = self.span(bit)
+        if span is None:
             return Rates()
+        seconds, first, last = span
 
         def grown(name: str) -> float:
-            return float((last[name][bit] - first[name][bit]).sum())
+            return float((last[name] - first[name]).sum())
 
         return Rates(
             window_s=seconds,

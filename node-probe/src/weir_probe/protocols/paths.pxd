@@ -1,6 +1,7 @@
 cimport cython
 
 from weir_probe.protocols.message cimport Message
+from weir_probe.protocols.redaction cimport hides_parameter
 from weir_probe.wire.cursor cimport Cursor
 
 cdef int _ENDPOINT, _RESOURCE, _MIN_HEX, _MIN_UUID, _MIN_TOKEN, _MIN_CHANGES, _MAX_SUFFIX, _OTHER, _LETTER, _DIGIT

@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import Final
 
 from weir_probe.protocols.message import ENDPOINT, RESOURCE, Message
+from weir_probe.protocols.redaction import hides_parameter
 from weir_probe.wire.cursor import Cursor
 
 #: Of an endpoint as text.
@@ -82,7 +83,7 @@ def _is_secret(cursor: Cursor, at: int, count: int) -> bool:
     for name in _SECRETS:
         if cursor.is_name(at, count, name):
             return True
-    return False
+    return hides_parameter(cursor, at, count)
 
 
 def put_endpoint(cursor: Cursor, at: int, count: int, message: Message) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from weir_probe.protocols.message import Message
 from weir_probe.protocols.parser import Spec
@@ -209,7 +210,7 @@ class CallEngine:
         return self.orders[key]
 
 
-def done(book: CallBook) -> Any:
-    """The rows of all calls that are done, oldest request first; released by `book.release()`."""
-    rows = book.calls[book.done[: book.count]]
-    return rows[np.argsort(rows["request_ns"], kind="stable")]
+def done(book: CallBook) -> npt.NDArray[np.int32]:
+    """The rows of `book.calls` that are done, oldest request first; released by `book.release()`."""
+    rows = book.done[: book.count]
+    return rows[np.argsort(book.calls["request_ns"][rows], kind="stable")]

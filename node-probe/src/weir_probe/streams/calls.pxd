@@ -2,7 +2,7 @@ cimport cython
 
 from weir_probe.protocols.message cimport Message
 
-cdef int _FREE, _WAITS, _ANSWERED, _DONE, _OPEN, _CLOSED, _NONE
+cdef int _FREE, _WAITS, _ANSWERED, _DONE, _HELD, _OPEN, _CLOSED, _NONE
 cdef int _BOOK_FULL, _TOO_MANY, _NO_REQUEST, _OUT_OF_STEP
 cdef int _COLUMNS, _TEXT
 cdef int _NOTHING, _REQUEST, _REQUEST_AGAIN, _REQUEST_MORE, _RESPONSE, _ONE_WAY
@@ -23,7 +23,7 @@ cdef class CallBook:
     cdef unsigned short[:, :] start, length
     cdef unsigned char[:] protocol, variant, status, has_code, state, cut
     cdef unsigned char[:, :] text
-    cdef unsigned int[:] in_flight, unread
+    cdef unsigned int[:] seq, in_flight, unread
     cdef unsigned char[:] open, by_id, out_of_step, pipelines
 
     @cython.locals(row=cython.int)
@@ -37,13 +37,28 @@ cdef class CallBook:
     cpdef int hints(self, int conversation, unsigned long long ident) noexcept
     @cython.locals(row=cython.int)
     cpdef void take(
-        self, int conversation, Message message, int protocol, int way, unsigned long long ts_ns, unsigned long long size
+        self,
+        int conversation,
+        Message message,
+        int protocol,
+        int way,
+        unsigned long long ts_ns,
+        unsigned long long size,
+        unsigned int seq=*,
     ) noexcept
-    @cython.locals(place=cython.int, row=cython.int, conversation=cython.int)
+    cpdef void hold(self, int row) noexcept
+    @cython.locals(place=cython.int, row=cython.int, conversation=cython.int, held=cython.int)
     cpdef void release(self) noexcept
     @cython.locals(row=cython.int, older=cython.int, column=cython.int)
     cdef void _open(
-        self, int conversation, Message message, int protocol, int way, unsigned long long ts_ns, unsigned long long size
+        self,
+        int conversation,
+        Message message,
+        int protocol,
+        int way,
+        unsigned long long ts_ns,
+        unsigned long long size,
+        unsigned int seq,
     ) noexcept
     @cython.locals(row=cython.int, newer=cython.int)
     cdef int _row_of(self, int conversation, Message message) noexcept

@@ -52,7 +52,7 @@ CALL: Final = np.dtype(
         ("has_code", "u1"),
         ("state", "u1"),
         ("cut", "u1"),
-        ("pad", "u1", (4,)),
+        ("seq", "<u4"),  # TCP: of the request's first byte
         ("text", "u1", (TEXT,)),
     ]
 )
@@ -84,7 +84,7 @@ CONVERSATIONS: Final = 65_536
 #: Of one conversation.
 MAX_IN_FLIGHT: Final = 1024
 
-_FREE, _WAITS, _ANSWERED, _DONE = range(4)
+_FREE, _WAITS, _ANSWERED, _DONE, _HELD = range(5)
 _OPEN, _CLOSED = 1, 2
 _NONE = -1
 _BOOK_FULL, _TOO_MANY, _NO_REQUEST, _OUT_OF_STEP = range(4)
@@ -129,6 +129,7 @@ class CallBook:
         self.has_code = self.calls["has_code"].data
         self.state = self.calls["state"].data
         self.cut = self.calls["cut"].data
+        self.seq = self.calls["seq"].data
         self.text = self.calls["text"].data
         self.oldest = self.conversations["oldest"].data
         self.newest = self.conversations["newest"].data
@@ -215,10 +216,12 @@ class CallBook:
             return self._find(conversation, ident, 0)
         return self.oldest[conversation]
 
-    def take(self, conversation: int, message: Message, protocol: int, way: int, ts_ns: int, size: int) -> None:
-        """What a frame of `size` bytes said, which began at `ts_ns`."""
+    def take(
+        self, conversation: int, message: Message, protocol: int, way: int, ts_ns: int, size: int, seq: int = 0
+    ) -> None:
+        """What a frame of `size` bytes said, which began at `ts_ns`, in TCP with sequence number `seq`."""
         if message.part == _REQUEST or message.part == _ONE_WAY:
-            self._open(conversation, message, protocol, way, ts_ns, size)
+            self._open(conversation, message, protocol, way, ts_ns, size, seq)
         elif message.part == _REFUSED:
             self._refuse(conversation, message)
         elif message.part != _NOTHING:
@@ -227,7 +230,7 @@ class CallBook:
                 if row >= 0 and self.state[row] == _WAITS:
                     self.request_bytes[row] += size
                 else:
-                    self._open(conversation, message, protocol, way, ts_ns, size)
+                    self._open(conversation, message, protocol, way, ts_ns, size, seq)
             elif row < 0:
                 self.lost[_OUT_OF_STEP if self.out_of_step[conversation] else _NO_REQUEST] += message.part == _RESPONSE
             else:
@@ -254,10 +257,20 @@ class CallBook:
             self.status[row] = _TIMEOUT
             self._finish(row)
 
+    def hold(self, row: int) -> None:
+        """A done call is to be read again: `release` lets it be."""
+        self.state[row] = _HELD
+
     def release(self) -> None:
         """Forget the done calls: `done[:count]` was read."""
+        held = 0
         for place in range(self.count):
             row = self.finished[place]
+            if self.state[row] == _HELD:
+                self.state[row] = _DONE
+                self.finished[held] = row
+                held += 1
+                continue
             conversation = self.conversation[row]
             self.state[row] = _FREE
             self.free_calls[self.calls_left] = row
@@ -265,9 +278,11 @@ class CallBook:
             self.unread[conversation] -= 1
             if self.unread[conversation] == 0 and self.open[conversation] == _CLOSED:
                 self._forget(conversation)
-        self.count = 0
+        self.count = held
 
-    def _open(self, conversation: int, message: Message, protocol: int, way: int, ts_ns: int, size: int) -> None:
+    def _open(
+        self, conversation: int, message: Message, protocol: int, way: int, ts_ns: int, size: int, seq: int
+    ) -> None:
         if self.calls_left == 0:
             self.lost[_BOOK_FULL] += 1
             self.step_out(conversation)
@@ -292,6 +307,7 @@ class CallBook:
         self.status[row] = _UNKNOWN
         self.has_code[row] = False
         self.cut[row] = False
+        self.seq[row] = seq
         self.used[row] = 0
         for column in range(_COLUMNS):
             self.length[row, column] = 0

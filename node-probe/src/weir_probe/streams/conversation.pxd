@@ -90,6 +90,7 @@ cdef class Conversation:
         there=cython.Py_ssize_t,
         enough=cython.Py_ssize_t,
         ident=cython.longlong,
+        seq=cython.uint,
     )
     cdef Py_ssize_t _run(
         self,

@@ -221,6 +221,7 @@ class Conversation:
         if self.mute:
             return
         missing = length - captured
+        half.end_seq = half.next_seq - missing & _MASK
         if half.skip > 0:
             passed = min(half.skip, captured)
             half.skip -= passed
@@ -245,7 +246,9 @@ class Conversation:
             return
         taken = min(count, half.limit - half.used)
         half.keep(cursor, at, taken)
+        half.end_seq = half.end_seq - (count - taken) & _MASK
         rest = self._run(way, half, half.cursor, 0, half.used, half.first_ns, ts_ns)
+        half.end_seq = half.end_seq + (count - taken) & _MASK
         half.drop(rest)
         if rest > 0:
             half.first_ns = ts_ns
@@ -331,7 +334,8 @@ class Conversation:
                 if parser.parse(cursor, at, at + there, side, self.message):
                     if side == 0 and self.message.part == _REQUEST:
                         self.book.step_in(self.row, self.takes_turns, self.quiet)
-                    self.book.take(self.row, self.message, self.protocol, side, begun_ns, size)
+                    seq = half.end_seq - (end - at) & _MASK if half.started else 0
+                    self.book.take(self.row, self.message, self.protocol, side, begun_ns, size, seq)
                     self.frames += 1
                     self.errors = 0
                     if parser.switches:

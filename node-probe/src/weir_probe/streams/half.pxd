@@ -8,7 +8,7 @@ cdef Py_ssize_t _FIRST_SIZE
 @cython.final
 cdef class Half:
     cdef public bint started, astray
-    cdef public unsigned int next_seq
+    cdef public unsigned int next_seq, end_seq
     cdef public unsigned long long skip, first_ns
     cdef readonly Py_ssize_t used, size, limit
     cdef readonly Cursor cursor

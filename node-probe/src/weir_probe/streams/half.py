@@ -20,6 +20,7 @@ class Half:
         self.limit = limit
         self.started = False
         self.next_seq = 0
+        self.end_seq = 0  # behind the bytes that are looked at, or wait in the buffer
         #: Bytes to come that belong to a frame which was parsed already.
         self.skip = 0
         #: What follows starts somewhere within a frame.

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from weir_api.flowobservation import Downgrade, NodeIssue, ObservationOverhead, Peer, Quality, Summary
+from weir_operator.reconcile.latency import merged, quantile
 from weir_operator.reconcile.report import Measured, Report
 
 _TOP_PEERS: Final = 10
@@ -28,11 +29,18 @@ def summary(reports: Sequence[NodeReport]) -> Summary | None:
         return None
     segments = sum(m.segments_per_second for m in measured)
     drops = [m.drops for m in measured if m.drops is not None]
+    calls = [m.calls for m in measured if m.calls is not None]
+    requests = sum(c.requests_per_second for c in calls)
+    latencies = merged([c.latency for c in calls if c.latency is not None])
     return Summary(
         window=f"{max(m.window_s for m in measured):.0f}s",
         flows_per_second=round(sum(m.flows_per_second for m in measured), 1),
         packets_per_second=round(sum(m.packets_per_second for m in measured), 1),
         bytes_per_second=round(sum(m.bytes_per_second for m in measured), 1),
+        requests_per_second=round(requests, 1) if calls else None,
+        error_percent=round(100 * sum(c.errors_per_second for c in calls) / requests, 2) if requests else None,
+        p50=_duration(quantile(latencies, 0.5)),
+        p99=_duration(quantile(latencies, 0.99)),
         retransmit_percent=_percent(sum(m.retransmits_per_second for m in measured), segments),
         drops=sum(drops) if drops else None,
     )
@@ -40,6 +48,13 @@ def summary(reports: Sequence[NodeReport]) -> Summary | None:
 
 def _percent(part: float, whole: float) -> float | None:
     return round(100 * min(part / whole, 1.0), 3) if whole else None
+
+
+def _duration(seconds: float | None) -> str | None:
+    """Three digits are more than the buckets tell."""
+    if seconds is None:
+        return None
+    return f"{seconds:.3g}s" if seconds >= 1 else f"{seconds * 1000:.3g}ms"
 
 
 def loss_ratio(reports: Sequence[NodeReport]) -> float | None:

@@ -13,7 +13,7 @@ from pydantic.dataclasses import dataclass
 
 from weir_api.base import Time
 from weir_api.flowobservation import Downgrade
-from weir_api.nodeprobe import Issue
+from weir_api.nodeprobe import LATENCY_BUCKETS, Issue
 
 _CONFIG: Final = ConfigDict(alias_generator=to_camel, populate_by_name=True)
 #: Peers and observations have the same names in thousands of reports.
@@ -29,6 +29,24 @@ class PeerRate:
     name: _Shared
     bytes_per_second: _Amount
     flows: _Count = 0
+
+
+@dataclass(frozen=True, slots=True, config=_CONFIG)
+class Latencies:
+    """Counts in buckets, from bucket `first` on; see weir_api.nodeprobe.LatencyReport."""
+
+    first: Annotated[int, Field(ge=0, lt=LATENCY_BUCKETS)]
+    counts: Annotated[tuple[_Count, ...], Field(max_length=LATENCY_BUCKETS)]
+
+
+@dataclass(frozen=True, slots=True, config=_CONFIG)
+class Calls:
+    """The calls of an observation on a node."""
+
+    requests_per_second: _Amount = 0
+    errors_per_second: _Amount = 0
+    latency: Latencies | None = None
+    overflowed: _Count = 0
 
 
 @dataclass(frozen=True, slots=True, config=_CONFIG)
@@ -49,9 +67,15 @@ class Measured:
     drops: _Count | None = None
     series: _Count = 0
     overflowed_flows: _Count = 0
+    calls: Calls | None = None
     top_peers: tuple[PeerRate, ...] = ()
     effective: tuple[Downgrade, ...] = ()
     issues: tuple[Issue, ...] = ()
+
+    @property
+    def overflowed(self) -> int:
+        """Flows and calls that are counted in an overflow series."""
+        return self.overflowed_flows + (self.calls.overflowed if self.calls is not None else 0)
 
 
 @dataclass(frozen=True, slots=True, config=_CONFIG)

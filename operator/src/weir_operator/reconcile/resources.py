@@ -287,7 +287,7 @@ class Probe:
             self.unreadable,
             report and report.plan_hash,
             tuple(
-                (uid, m.generation, m.matched_pods, m.attached_pods, m.host_network_pods, m.overflowed_flows > 0)
+                (uid, m.generation, m.matched_pods, m.attached_pods, m.host_network_pods, m.overflowed > 0)
                 for uid, m in self.measured.items()
             ),
         )

@@ -172,15 +172,15 @@ def _data_flowing(views: Sequence[NodeView], around: Surroundings) -> Claim:
 
 def _within_budget(verdict: Verdict, reports: Sequence[NodeReport]) -> Claim:
     """The bound on series is always there; `not_supported_yet` refuses specs with a budget."""
-    beyond = {report.node: report.measured.overflowed_flows for report in reports if report.measured.overflowed_flows}
+    beyond = {report.node: report.measured.overflowed for report in reports if report.measured.overflowed}
     if verdict.refusal is not None or not beyond:
         return _bounded(verdict, "NoBudget", "spec.budget is not given")
     named = ", ".join(sorted(beyond, key=lambda node: (-beyond[node], node))[:_NAMED_NODES])
     return (
         False,
         "SeriesLimit",
-        f"spec.signals.metrics.maxSeries: {sum(beyond.values())} flows on {len(beyond)} nodes ({named}) are counted in "
-        'the series workload="overflow"; raise it, ask for fewer labels, or select less',
+        f"spec.signals.metrics.maxSeries: {sum(beyond.values())} flows and calls on {len(beyond)} nodes ({named}) are "
+        'counted in the series workload="overflow"; raise it, ask for fewer labels, or select less',
     )
 
 

@@ -4,6 +4,7 @@ from weir_probe.protocols cimport trace
 from weir_probe.protocols.http1.head cimport Field, Head, line_end
 from weir_probe.protocols.message cimport Message
 from weir_probe.protocols.paths cimport put_endpoint, put_resource
+from weir_probe.protocols.redaction cimport hides_header
 from weir_probe.wire.cursor cimport Cursor
 
 cdef Py_ssize_t _MAX_HOST, _MAX_ATTRIBUTE

@@ -9,6 +9,7 @@ from weir_probe.protocols import trace
 from weir_probe.protocols.http1.head import Field, Head, line_end
 from weir_probe.protocols.message import ATTRIBUTES, DOMAIN, TYPE, Message
 from weir_probe.protocols.paths import put_endpoint, put_resource
+from weir_probe.protocols.redaction import hides_header
 from weir_probe.wire.cursor import Cursor
 
 #: Of columns as text: host, an attribute.
@@ -70,14 +71,16 @@ class Request:
 
     def _put_field(self, cursor: Cursor, message: Message) -> None:
         field = self.field
-        if field.has_name(cursor, b"host"):
+        if field.has_name(cursor, b"upgrade"):
+            self.upgrades = field.has_value(cursor, b"h2c")
+        elif hides_header(cursor, field.name, field.name_size):
+            return
+        elif field.has_name(cursor, b"host"):
             message.put(_DOMAIN, cursor, field.value, min(field.value_size, _MAX_HOST))
         elif field.has_name(cursor, b"user-agent"):
             self.agent, self.agent_size = field.value, field.value_size
         elif field.has_name(cursor, b"x-forwarded-for"):
             self.forwarded, self.forwarded_size = field.value, field.value_size
-        elif field.has_name(cursor, b"upgrade"):
-            self.upgrades = field.has_value(cursor, b"h2c")
         else:
             kind = trace.format_of(cursor, field.name, field.name_size)
             if kind:

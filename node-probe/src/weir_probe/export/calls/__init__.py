@@ -1,0 +1,1 @@
+"""From calls that are done (streams/calls.py) to series, call records, totals and the live view."""

@@ -1,0 +1,85 @@
+cimport cython
+
+cdef unsigned long long _NS, _NEVER
+cdef int _VARIANTS, _FIXED, _FIRST_ROOM, _COLUMNS, _ATTRIBUTES, _CODE, _REQUEST_ID, _QUOTE, _BACKSLASH
+cdef int _START, _SRC_PORT, _DST_PORT, _TRANSPORT, _PROTOCOL
+cdef int _STATUS, _REQUEST_BYTES, _RESPONSE_BYTES, _LATENCY, _NO_LATENCY
+cdef int _ATTRIBUTES_OF, _TRUNCATED, _NOT_TRUNCATED, _END, _NULL, _EMPTY
+cdef int _FIRST_COLUMN, _FIRST_STATUS, _FIRST_TRANSPORT, _FIRST_TITLE
+
+
+@cython.final
+cdef class LineWriter:
+    cdef object teller
+    cdef bint sparse
+    cdef int slots
+    cdef unsigned short[:] iface, peer_iface
+    cdef unsigned char[:] by_id
+    cdef unsigned char[::1] pool, out, day_and_time
+    cdef Py_ssize_t pool_room, room, pooled, at, constant
+    cdef long long[::1] piece_at
+    cdef unsigned long long second, block, mask
+    cdef unsigned long long[::1] looked_up
+    cdef long long[:, ::1] end_at, end_size
+    cdef dict told, told_observations
+    cdef Py_ssize_t mask_at, mask_size
+    cdef unsigned long long[:] request_ns, response_ns, id, request_bytes, response_bytes
+    cdef int[:] conversation, code, slot
+    cdef unsigned short[:] used
+    cdef unsigned short[:, :] start, length, port
+    cdef unsigned char[:] protocol, variant, status, has_code, cut, proto, workload
+    cdef unsigned char[:, :] text
+    cdef unsigned long long[:, :, :] addr
+
+    @cython.locals(number=cython.Py_ssize_t)
+    cdef void _lines(
+        self, int[:] rows, unsigned long long[:] masks, Py_ssize_t count, long long wall_offset_ns
+    ) except *
+    @cython.locals(
+        conversation=cython.int,
+        most=cython.Py_ssize_t,
+        side=cython.int,
+        column=cython.int,
+        took_ns=cython.ulonglong,
+    )
+    cdef void _line(self, int row, unsigned long long mask, long long wall_offset_ns) except *
+    @cython.locals(size=cython.Py_ssize_t)
+    cdef void _column(self, int row, int column) noexcept
+    @cython.locals(at=cython.Py_ssize_t, end=cython.Py_ssize_t, middle=cython.Py_ssize_t, last=cython.Py_ssize_t, first=cython.bint)
+    cdef void _attributes(self, int row) noexcept
+    cdef Py_ssize_t _zero(self, int row, Py_ssize_t at, Py_ssize_t end) noexcept
+    @cython.locals(slot=cython.int, side=cython.int, iface=cython.uint, first=cython.ulonglong, second=cython.ulonglong, at=cython.Py_ssize_t)
+    cdef void _look_up(self, int conversation) except *
+    @cython.locals(at=cython.Py_ssize_t)
+    cdef void _look_up_observations(self, unsigned long long mask) except *
+    @cython.locals(byte=cython.uchar)
+    cdef void _enter(self, bytes words) except *
+    cdef void _grow(self, Py_ssize_t wanted) except *
+    cdef void _byte(self, unsigned char byte) noexcept
+    @cython.locals(at=cython.Py_ssize_t)
+    cdef void _piece(self, int number) noexcept
+    @cython.locals(place=cython.Py_ssize_t)
+    cdef void _copy(self, Py_ssize_t at, Py_ssize_t count) noexcept
+    @cython.locals(count=cython.int, power=cython.ulonglong)
+    cdef void _number(self, unsigned long long value) noexcept
+    @cython.locals(place=cython.int)
+    cdef void _digits(self, unsigned long long value, int count) noexcept
+    @cython.locals(second=cython.ulonglong, place=cython.int)
+    cdef void _instant(self, unsigned long long ns) except *
+    @cython.locals(place=cython.int)
+    cdef void _calendar(self, unsigned long long second) except *
+    @cython.locals(byte=cython.uchar)
+    cdef void _string(self, int row, Py_ssize_t at, Py_ssize_t end) noexcept
+    @cython.locals(
+        lead=cython.uint,
+        byte=cython.uint,
+        point=cython.uint,
+        least=cython.uint,
+        size=cython.int,
+        valid=cython.bint,
+        place=cython.Py_ssize_t,
+    )
+    cdef Py_ssize_t _beyond_ascii(self, int row, Py_ssize_t at, Py_ssize_t end) noexcept
+    cdef void _unit(self, unsigned int value) noexcept
+    @cython.locals(place=cython.int, digit=cython.uint)
+    cdef void _hex(self, unsigned int value, int count) noexcept
