@@ -2,7 +2,8 @@ cimport cython
 
 from weir_probe.protocols cimport trace
 from weir_probe.protocols.message cimport Message
-from weir_probe.protocols.mysql.wire cimport behind, number, text_end
+from weir_probe.protocols.mysql.wire cimport behind, number
+from weir_probe.protocols.strings cimport text_end
 from weir_probe.wire.cursor cimport Cursor
 
 cdef unsigned int _CONNECT_WITH_DB, _SECURE_CONNECTION, _PLUGIN_AUTH_LENENC

@@ -13,8 +13,8 @@ from weir_probe.protocols.mysql.wire import (
     SECURE_CONNECTION,
     behind,
     number,
-    text_end,
 )
+from weir_probe.protocols.strings import text_end
 from weir_probe.wire.cursor import Cursor
 
 _CONNECT_WITH_DB, _SECURE_CONNECTION, _PLUGIN_AUTH_LENENC = CONNECT_WITH_DB, SECURE_CONNECTION, PLUGIN_AUTH_LENENC

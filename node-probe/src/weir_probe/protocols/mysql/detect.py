@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import zlib
 
-from weir_probe.protocols.mysql.wire import EXECUTE, PING, PREPARE, QUERY, is_command, is_compressed, text_end, u24
+from weir_probe.protocols.mysql.wire import EXECUTE, PING, PREPARE, QUERY, is_command, is_compressed, u24
 from weir_probe.protocols.parser import FROM_CLIENT, FROM_SERVER, INVALID, NEED_MORE
+from weir_probe.protocols.sql_detect import is_statement, is_text
+from weir_probe.protocols.strings import text_end
 from weir_probe.wire.cursor import Cursor
 
-_VERBS = frozenset(
-    b"SELECT INSERT UPDATE DELETE REPLACE WITH VALUES TABLE CREATE ALTER DROP TRUNCATE RENAME GRANT REVOKE BEGIN START"
-    b" COMMIT ROLLBACK SAVEPOINT RELEASE XA PREPARE EXECUTE DEALLOCATE HANDLER LOAD CALL DO SET SHOW DESCRIBE DESC"
-    b" EXPLAIN ANALYZE CHECK OPTIMIZE REPAIR FLUSH KILL LOCK UNLOCK USE".split()
-)
 _MAX_VERSION = 64
 
 
@@ -62,7 +59,7 @@ def _refusal(cursor: Cursor, at: int, end: int, size: int) -> int:
     """An error instead of a greeting: too many connections, host not allowed."""
     if not 1000 <= cursor.u16le(at + 5) < 2000 or size > 512:
         return INVALID
-    if not _printable(cursor, at + 7, min(end, at + 4 + size)):
+    if not is_text(cursor, at + 7, min(end, at + 4 + size)):
         return INVALID
     return NEED_MORE if end - at < size + 4 else FROM_SERVER if end - at == size + 4 and size > 8 else INVALID
 
@@ -73,9 +70,9 @@ def _command(cursor: Cursor, at: int, end: int, size: int, command: int) -> int:
     if command in (QUERY, PREPARE):
         body = at + 7 if command == QUERY and cursor.u16(at + 5) == 1 else at + 5  # no query attributes
         stop = min(end, at + 4 + size)
-        if not _printable(cursor, body, min(stop, body + 32)):
+        if not is_text(cursor, body, min(stop, body + 32)):
             return INVALID
-        if _is_verb(cursor, body, stop):
+        if is_statement(cursor, body, stop):
             return FROM_CLIENT if end - stop < 5 or _is_next(cursor, stop) else INVALID
         return NEED_MORE if stop - body < 16 and end - at < size + 4 else INVALID
     if end - at > size + 4:
@@ -94,7 +91,7 @@ def _answer(cursor: Cursor, at: int, end: int, size: int, first: int) -> int:
     following = at + 4 + size
     if first == 0xFF:
         told = cursor.u8(at + 7) == ord("#") and 1000 <= cursor.u16le(at + 5) < 5000 and size >= 9
-        return FROM_SERVER if told and _printable(cursor, at + 8, min(end, following)) else INVALID
+        return FROM_SERVER if told and is_text(cursor, at + 8, min(end, following)) else INVALID
     if first == 0 and size == 7:  # OK, without a message
         quiet = cursor.u8(at + 5) < 0xFB and cursor.u8(at + 6) < 0xFB and cursor.u16le(at + 9) < 0x100
         return FROM_SERVER if quiet and cursor.u16le(at + 7) < 0x4000 and end == following else INVALID
@@ -105,20 +102,3 @@ def _answer(cursor: Cursor, at: int, end: int, size: int, first: int) -> int:
         return NEED_MORE
     definition = cursor.u8(following + 3) == 2 and cursor.u32(following + 4) == 0x03646566  # in the catalog "def"
     return FROM_SERVER if definition else INVALID
-
-
-def _printable(cursor: Cursor, at: int, end: int) -> bool:
-    return all(cursor.u8(place) >= 0x20 or cursor.u8(place) in b"\t\r\n" for place in range(at, end))
-
-
-def _is_verb(cursor: Cursor, at: int, end: int) -> bool:
-    """Whether a statement begins here, behind white space, parentheses and a comment."""
-    while at < end and cursor.u8(at) in b" \t\r\n(;":
-        at += 1
-    if cursor.u8(at) == ord("/") and cursor.u8(at + 1) == ord("*"):
-        return end - at > 8
-    word = bytearray()
-    while at < end and chr(cursor.u8(at)).isalpha() and len(word) < 16:
-        word.append(cursor.u8(at) & 0xDF)
-        at += 1
-    return bytes(word) in _VERBS and (at == end or cursor.u8(at) in b" \t\r\n;(*@`'\"/+-")

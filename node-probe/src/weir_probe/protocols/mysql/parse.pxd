@@ -4,10 +4,11 @@ from weir_probe.protocols.message cimport Message
 from weir_probe.protocols.mysql.answer cimport Answer
 from weir_probe.protocols.mysql.command cimport behind_attributes, read_login
 from weir_probe.protocols.mysql.inflate cimport Inflated
-from weir_probe.protocols.mysql.wire cimport is_command, is_compressed, name_of, text_end, u24
+from weir_probe.protocols.mysql.wire cimport is_command, is_compressed, name_of, u24
 from weir_probe.protocols.parser cimport Parser
 from weir_probe.protocols.sql cimport Sql
 from weir_probe.protocols.sql_statements cimport Prepared, Statements
+from weir_probe.protocols.strings cimport text_end
 from weir_probe.wire.cursor cimport Cursor
 
 cdef Py_ssize_t _WHOLE_COMMAND, _WHOLE_ANSWER, _WHOLE_COMPRESSED, _NEED_MORE, _INVALID

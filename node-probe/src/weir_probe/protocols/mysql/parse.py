@@ -51,12 +51,12 @@ from weir_probe.protocols.mysql.wire import (
     is_command,
     is_compressed,
     name_of,
-    text_end,
     u24,
 )
 from weir_probe.protocols.parser import INVALID, NEED_MORE, Parser
 from weir_probe.protocols.sql import Sql
 from weir_probe.protocols.sql_statements import Prepared, Statements
+from weir_probe.protocols.strings import text_end
 from weir_probe.wire.cursor import Cursor
 
 #: Of a command, of an answer's packet, and of a compressed packet, what is waited for.

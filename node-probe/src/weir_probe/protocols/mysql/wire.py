@@ -70,13 +70,6 @@ def behind(cursor: Cursor, at: int) -> int:
     return at + 4 if first == 0xFD else at + 9
 
 
-def text_end(cursor: Cursor, at: int, end: int) -> int:
-    """Where the NUL of the string at `at` stands, or the end."""
-    while at < end and cursor.u8(at) != 0:
-        at += 1
-    return at
-
-
 def is_compressed(cursor: Cursor, at: int, end: int) -> bool:
     """Whether a packet in the middle of a connection has the header of the compressed protocol: lengths before and
     after, and then a packet that fits, or zlib's own header (RFC 1950 §2.2)."""

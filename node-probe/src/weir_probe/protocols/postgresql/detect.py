@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from weir_probe.protocols.parser import FROM_CLIENT, FROM_SERVER, INVALID, NEED_MORE
-from weir_probe.protocols.postgresql.wire import CANCEL, GSSENC, MAX_STARTUP, PROTOCOL_3, SSL, size_of, text_end
+from weir_probe.protocols.postgresql.wire import CANCEL, GSSENC, MAX_STARTUP, PROTOCOL_3, SSL, size_of
+from weir_probe.protocols.sql_detect import VERBS, is_statement, is_text
+from weir_probe.protocols.strings import text_end
 from weir_probe.wire.cursor import Cursor
 
 _MAX_MESSAGES = 8
 #: Minor versions that are in use, and the one by which clients try what a server answers.
 _MINORS = (0, 2, 9999)
-#: What a query begins with; other text has to end where its message does.
-_VERBS = frozenset(
-    b"SELECT INSERT UPDATE DELETE MERGE WITH VALUES TABLE COPY CREATE ALTER DROP TRUNCATE GRANT REVOKE COMMENT BEGIN"
-    b" START COMMIT END ROLLBACK ABORT SAVEPOINT RELEASE PREPARE EXECUTE DEALLOCATE DECLARE FETCH MOVE CLOSE EXPLAIN"
-    b" ANALYZE VACUUM SET RESET SHOW DISCARD LISTEN NOTIFY UNLISTEN LOCK CALL DO REFRESH REINDEX CLUSTER"
-    b" CHECKPOINT".split()
-)
 
 
 def detect(cursor: Cursor, at: int, end: int) -> int:
@@ -42,7 +37,7 @@ def _startup(cursor: Cursor, at: int, end: int) -> int:
     place, last, user = at + 8, min(end, at + size), False
     while place < last and cursor.u8(place) != 0:
         stop = text_end(cursor, place, last)
-        if not _printable(cursor, place, stop):
+        if not is_text(cursor, place, stop):
             return INVALID
         user = user or cursor.is_name(place, stop - place, b"user")
         place = stop + 1
@@ -80,11 +75,11 @@ def _of_client(cursor: Cursor, at: int, end: int, size: int) -> int:
     if kind == "P":
         stop = text_end(cursor, body, end)
         close = text_end(cursor, stop + 1, end)
-        if not _printable(cursor, body, stop):
+        if not is_text(cursor, body, stop):
             return -1
         if not whole:
-            return 1 if _is_verb(cursor, stop + 1, end) else 0
-        return 1 if close + 3 + 4 * cursor.u16(close + 1) == end and _printable(cursor, stop + 1, close) else -1
+            return 1 if is_statement(cursor, stop + 1, end) else 0
+        return 1 if close + 3 + 4 * cursor.u16(close + 1) == end and is_text(cursor, stop + 1, close) else -1
     if kind == "B":
         stop = text_end(cursor, text_end(cursor, body, end) + 1, end)
         formats = cursor.u16(stop + 1)
@@ -101,9 +96,9 @@ def _of_client(cursor: Cursor, at: int, end: int, size: int) -> int:
 
 def _query(cursor: Cursor, at: int, end: int, whole: bool) -> int:
     if not whole:
-        return 1 if _is_verb(cursor, at, end) else 0
+        return 1 if is_statement(cursor, at, end) else 0
     stop = text_end(cursor, at, end)
-    return 1 if stop + 1 == end and stop > at and _printable(cursor, at, stop) else -1
+    return 1 if stop + 1 == end and stop > at and is_text(cursor, at, stop) else -1
 
 
 def _bound(cursor: Cursor, at: int, end: int) -> int:
@@ -125,19 +120,19 @@ def _of_server(cursor: Cursor, at: int, end: int, size: int) -> int:
         stop = text_end(cursor, body, end)
         if whole and stop + 1 == end:
             words = bytes(cursor.u8(place) for place in range(body, min(stop, body + 64))).split()
-            return 1 if words and words[0] in _VERBS else -1
+            return 1 if words and words[0] in VERBS else -1
         return -1 if whole else 0
     if kind in "EN":
         if whole and (cursor.u8(end - 1) or cursor.u8(end - 2)):
             return -1
-        return 1 if cursor.u8(body) == ord("S") and _printable(cursor, body, text_end(cursor, body, end)) else -1
+        return 1 if cursor.u8(body) == ord("S") and is_text(cursor, body, text_end(cursor, body, end)) else -1
     if kind == "T":
         return _columns(cursor, body, end, whole)
     if kind == "R":
         return 1 if size in (9, 13) and cursor.u32(body) in (0, 3, 5) else 0 if cursor.u32(body) <= 12 else -1
     if kind == "S":
         stop = text_end(cursor, body, end)
-        return 0 if _printable(cursor, body, stop) and (not whole or cursor.u8(end - 1) == 0) else -1
+        return 0 if is_text(cursor, body, stop) and (not whole or cursor.u8(end - 1) == 0) else -1
     return -1 if kind in "123nsIc" and size != 5 else 0
 
 
@@ -150,24 +145,7 @@ def _columns(cursor: Cursor, at: int, end: int, whole: bool) -> int:
         stop = text_end(cursor, place, end)
         if stop + 19 > end:
             return -1 if whole else 0
-        if cursor.u16(stop + 17) > 1 or not _printable(cursor, place, stop):
+        if cursor.u16(stop + 17) > 1 or not is_text(cursor, place, stop):
             return -1
         place = stop + 19
     return 1 if place == end else -1
-
-
-def _printable(cursor: Cursor, at: int, end: int) -> bool:
-    """Text: no control characters but white space."""
-    return all(cursor.u8(place) >= 0x20 or cursor.u8(place) in b"\t\n\r\f" for place in range(at, end))
-
-
-def _is_verb(cursor: Cursor, at: int, end: int) -> bool:
-    while at < end and cursor.u8(at) in b" \t\r\n(":
-        at += 1
-    if cursor.u8(at) == 0x2F and cursor.u8(at + 1) == 0x2A:
-        return _printable(cursor, at, end)
-    word = bytearray()
-    while at < end and chr(cursor.u8(at)).isalpha() and len(word) < 16:
-        word.append(cursor.u8(at) & 0xDF)
-        at += 1
-    return bytes(word) in _VERBS

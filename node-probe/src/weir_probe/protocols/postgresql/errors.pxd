@@ -1,8 +1,8 @@
 cimport cython
 
 from weir_probe.protocols.message cimport Message
-from weir_probe.protocols.postgresql.wire cimport text_end
 from weir_probe.protocols.sql_errors cimport put_error, status_of_sqlstate
+from weir_probe.protocols.strings cimport text_end
 from weir_probe.wire.cursor cimport Cursor
 
 cdef int _CODE

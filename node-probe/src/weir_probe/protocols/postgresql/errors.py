@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 from weir_probe.protocols.message import CODE, Message
-from weir_probe.protocols.postgresql.wire import text_end
 from weir_probe.protocols.sql_errors import put_error, status_of_sqlstate
+from weir_probe.protocols.strings import text_end
 from weir_probe.wire.cursor import Cursor
 
 _CODE = CODE

@@ -5,9 +5,10 @@ from weir_probe.protocols.parser cimport Parser
 from weir_probe.protocols.postgresql.errors cimport read_error
 from weir_probe.protocols.postgresql.pending cimport Pending
 from weir_probe.protocols.postgresql.tally cimport Tally
-from weir_probe.protocols.postgresql.wire cimport chains, key_of, size_of, text_end
+from weir_probe.protocols.postgresql.wire cimport chains, key_of, size_of
 from weir_probe.protocols.sql cimport Sql
 from weir_probe.protocols.sql_statements cimport Prepared, Statements
+from weir_probe.protocols.strings cimport text_end
 from weir_probe.wire.cursor cimport Cursor
 
 cdef Py_ssize_t _WHOLE_QUERY, _WHOLE_MESSAGE, _NEED_MORE, _INVALID, _MAX_TAG

@@ -34,10 +34,10 @@ from weir_probe.protocols.postgresql.wire import (
     chains,
     key_of,
     size_of,
-    text_end,
 )
 from weir_probe.protocols.sql import Sql
 from weir_probe.protocols.sql_statements import Prepared, Statements
+from weir_probe.protocols.strings import text_end
 from weir_probe.wire.cursor import Cursor
 
 #: Of a query, and of any other message, what is waited for.

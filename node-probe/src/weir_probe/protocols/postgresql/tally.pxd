@@ -1,7 +1,7 @@
 cimport cython
 
 from weir_probe.protocols.message cimport Message
-from weir_probe.protocols.postgresql.wire cimport text_end
+from weir_probe.protocols.strings cimport text_end
 from weir_probe.wire.cursor cimport Cursor
 
 cdef int _TYPE, _RESULT, _ATTRIBUTES

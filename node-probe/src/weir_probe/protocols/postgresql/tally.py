@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Final
 
 from weir_probe.protocols.message import ATTRIBUTES, RESULT, TYPE, Message
-from weir_probe.protocols.postgresql.wire import text_end
+from weir_probe.protocols.strings import text_end
 from weir_probe.wire.cursor import Cursor
 
 _TYPE, _RESULT, _ATTRIBUTES = TYPE, RESULT, ATTRIBUTES

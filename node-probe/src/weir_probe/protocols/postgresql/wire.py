@@ -33,13 +33,6 @@ def size_of(cursor: Cursor, at: int, way: int) -> int:
     return size + 1
 
 
-def text_end(cursor: Cursor, at: int, end: int) -> int:
-    """Where the NUL of the string at `at` stands, or the end."""
-    while at < end and cursor.u8(at) != 0:
-        at += 1
-    return at
-
-
 def key_of(cursor: Cursor, at: int, end: int) -> int:
     """A number that stands for a name (FNV-1a)."""
     key = 0xCBF29CE484222325
