@@ -1,8 +1,9 @@
-"""Subject and expiry of an X.509 certificate (RFC 5280 §4.1), by DER (X.690). Once per handshake, and so Python's."""
+"""Subject and expiry of an X.509 certificate (RFC 5280 §4.1), by DER (X.690). Once per certificate, and so Python's."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final
 
 from weir_probe.wire.cursor import Cursor
@@ -28,9 +29,12 @@ _NAMES: Final = {
 _ESCAPED: Final = str.maketrans({letter: f"\\{letter}" for letter in ',+"\\<>;'} | {"\0": "\\00"})
 
 
-def subject_and_expiry(cursor: Cursor, at: int, end: int) -> tuple[bytes, bytes]:
+@lru_cache(maxsize=256)  # a server has one, or few
+def subject_and_expiry(certificate: bytes) -> tuple[bytes, bytes]:
     """The subject as RFC 4514 writes it, and the time after which it is not valid; empty where they are not there."""
-    parts = _to_be_signed(cursor, at, end)
+    cursor = Cursor()
+    cursor.bind(certificate)
+    parts = _to_be_signed(cursor, 0, cursor.end)
     if next(parts, (0, 0, 0))[0] != _VERSION:
         return b"", b""  # X.509 v1 has no place in TLS
     fields = [next(parts, (0, 0, 0)) for _ in range(5)]  # serial number, signature, issuer, validity, subject

@@ -1,3 +1,4 @@
+# cython: annotation_typing=False
 """Is it TLS? A hello of either side, with its lengths one in the other."""
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ def detect(cursor: Cursor, at: int, end: int) -> int:
         length = cursor.u16(at + 3)
         if length > _MAX_RECORD or length == 0:
             return INVALID
-        hello += bytes(cursor.u8(place) for place in range(at + 5, min(at + 5 + length, end, at + 5 + 128)))
+        hello += bytes(cursor.buffer[at + 5 : min(at + 5 + length, end, at + 5 + 128)])
         records += 1
         if records == 1 and len(hello) >= 4 and 4 + int.from_bytes(hello[1:4]) < length and hello[0] == _CLIENT_HELLO:
             return INVALID  # nothing can follow a client's hello

@@ -39,7 +39,7 @@ cdef class Tls(Parser):
     cdef bint _handshake(
         self, Cursor cursor, Py_ssize_t at, Py_ssize_t end, bint whole, int way, Side side, Message message
     ) except? -1
-    @cython.locals(kind=cython.uint)
+    @cython.locals(kind=cython.uint, size=cython.Py_ssize_t)
     cdef bint _message(
         self, Cursor cursor, Py_ssize_t at, Py_ssize_t end, int way, bint whole, Message message
     ) except? -1

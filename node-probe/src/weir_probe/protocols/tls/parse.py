@@ -192,7 +192,8 @@ class Tls(Parser):
                 self._attribute(b"tls.resumed\0", b"true", message)
         elif kind == _CERTIFICATE and way == 1:
             self.certified = True
-            subject, expiry = subject_and_expiry(cursor, at + 10, end)
+            size = cursor.u8(at + 7) << 16 | cursor.u16(at + 8)  # of the server's own, which is the first
+            subject, expiry = subject_and_expiry(bytes(cursor.buffer[at + 10 : min(at + 10 + size, end)]))
             self._attribute(b"tls.server.subject\0", subject, message)
             self._attribute(b"tls.server.not_after\0", expiry, message)
         return True
