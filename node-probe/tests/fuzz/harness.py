@@ -29,8 +29,10 @@ MARK: Final = b"\xf5\x9c"
 #: Flags of a step: the server's; not captured; half of it captured; in pieces of 7 bytes; after a silence of 2 s;
 #: without acknowledgement.
 SERVER, LOST, CUT, PIECES, SILENCE, UNACKNOWLEDGED = 1, 2, 4, 8, 16, 32
-MAX_INPUT: Final = 16_384
-_CALLS, _MOST_PIECES = 1200, 300
+MAX_INPUT: Final = 2048
+#: Of so many inputs one has its calls told as lines, which takes longer than all else.
+TOLD: Final = 64
+_CALLS, _MOST_PIECES = 1200, 32
 _MASK = 0xFFFFFFFF
 
 Step = tuple[int, bytes]
@@ -52,6 +54,7 @@ class Target:
         self.spec = PROTOCOLS[BY_NAME[name]]
         self.engines: dict[int, CallEngine] = {}
         self.writers: dict[CallEngine, LineWriter] = {}
+        self.inputs = 0
         self.slot = np.zeros(1, SLOT)
         self.slot["addr"] = [[1, 1], [2, 2]]
         self.slot["port"] = [40_000, (*self.spec.tcp_ports, *self.spec.udp_ports, 9000)[0]]
@@ -98,14 +101,16 @@ class Target:
         return self.engines[options]
 
     def _check(self, engine: CallEngine) -> None:
-        """Every call can be told, and all rows are free again."""
+        """Calls can be told, and all rows are free again."""
         book: CallBook = engine.book
-        rows = done(book)
-        text = self.writers[engine].write(book.calls, book.conversations, rows)
-        assert text.isascii()
-        assert text.count(b"}\n") == text.count(b"\n") == len(rows)
-        calls = book.calls[rows]
-        assert (calls["response_ns"] == 0).sum() + (calls["response_ns"] >= calls["request_ns"]).sum() == len(rows)
+        self.inputs += 1
+        if self.inputs % TOLD == 0:
+            rows = done(book)
+            text = self.writers[engine].write(book.calls, book.conversations, rows)
+            assert text.isascii()
+            assert text.count(b"}\n") == text.count(b"\n") == len(rows)
+            calls = book.calls[rows]
+            assert ((calls["response_ns"] == 0) | (calls["response_ns"] >= calls["request_ns"])).all()
         book.release()
         assert (book.calls_left, book.conversations_left) == (_CALLS, 2)
         engine.known.clear()
