@@ -19,7 +19,7 @@ from prometheus_client.process_collector import ProcessCollector
 from weir_api.nodeprobe import NodeProbeSpec, NodeProbeStatus, PlannedObservation
 from weir_probe.capture import ladder
 from weir_probe.capture.conntrack import Conntrack
-from weir_probe.capture.model import MAX_PREFIXES, Capture, CaptureError, Interface
+from weir_probe.capture.model import Capture, CaptureError, Interface
 from weir_probe.capture.model import Settings as CaptureSettings
 from weir_probe.capture.signals import DROPS, KernelSignals
 from weir_probe.export.calls import wanted
@@ -37,6 +37,7 @@ from weir_probe.notes import Notes
 from weir_probe.plan.attach import Attachments, Change
 from weir_probe.plan.endpoints import Resolution, assign_bits, resolve
 from weir_probe.plan.interfaces import Interfaces, Place
+from weir_probe.plan.issues import issues_of
 from weir_probe.plan.links import Links
 from weir_probe.plan.pods import LocalPod
 from weir_probe.plan.sockets import watched_netnses
@@ -52,14 +53,6 @@ _NEWS_S = 0.2  # answers of the feed come in bursts too; one that moves an addre
 _PEERS_S = 5.0  # how long the peers of a capture that was taken over stay as they are without the feed
 _RESELECT_S = 1.0  # flows are selected anew for changes of their peers no more often
 _TOP_PEERS = 10
-_PEERS_UNKNOWN = (
-    "spec.selector.peers: which addresses the peers on other nodes have is not known, as the interest feed has not "
-    "answered; flows with peers of this node and with cidrs are counted"
-)
-_PEERS_CUT = (
-    f"spec.selector.peers: more than {MAX_PREFIXES} addresses in all; flows with the rest are not counted: "
-    "name fewer peers, or cidrs"
-)
 
 
 @dataclass(frozen=True)
@@ -170,7 +163,7 @@ class Agent:
             call_sink=call_sink,
         )
         self._identities = follow.Follower(source or Alone(complete=False), self._harvest.names)
-        self._cost = KernelCost(self._capture)
+        self._cost = KernelCost(self._capture, self._signals)
         self._volumes = PeerVolumes()
         self._process = ProcessCost()
         self._previous: NodeProbeStatus | None = None
@@ -495,31 +488,11 @@ class Agent:
         bit = self._bits[observation.uid]
         matched = self._resolution.matched.get(observation.uid, ())
         pods = {pod.uid: pod for pod in self._wanted_pods or ()}
-        issues = [
-            ("NotAttached", f"{pods[uid]}: {self._pod_problems[uid]}")
-            for uid in matched
-            if uid in self._pod_problems and uid in pods
-        ]
-        issues += [
-            ("PartlyAttached", f"{pods[uid]}: {self._unwatched[uid]}")
-            for uid in matched
-            if uid in self._unwatched and uid in pods
-        ]
-        on_host = [uid for uid in matched if uid in pods and pods[uid].host_network]
-        issues += [
-            ("HostNetwork", f"{pods[uid]} shares the node's network: its flows cannot be told from the node's")
-            for uid in on_host
-        ]
-        if observation.uid in self._resolution.peers.unknown:
-            issues.append(("PeersUnknown", _PEERS_UNKNOWN))
-        if observation.uid in self._resolution.peers.cut:
-            issues.append(("PeersBeyondLimit", _PEERS_CUT))
-        issues += wanted.issues(observation.calls, kept=self._call_sink is not None)
         total, rates = self._harvest.totals[bit], self._harvest.window.rates(bit)
         return Measured(
             matched_pods=len(matched),
             attached_pods=sum(1 for uid in matched if uid in self._attached),
-            host_network_pods=len(on_host),
+            host_network_pods=sum(1 for uid in matched if uid in pods and pods[uid].host_network),
             rates=rates,
             live_flows=int(total["live"]),
             packets=int(total["packets"].sum()),
@@ -528,14 +501,17 @@ class Agent:
             series=int(self._harvest.series.held[bit]),
             overflowed_flows=int(self._harvest.series.overflowed[bit]),
             top_peers=[(str(self._harvest.names.identity(peer)), rate, live) for peer, rate, live in top.get(bit, [])],
-            issues=issues,
+            issues=[
+                *issues_of(observation.uid, self._resolution, pods, self._pod_problems, self._unwatched),
+                *wanted.issues(observation.calls, kept=self._call_sink is not None),
+            ],
             calls=self._harvest.calls.measured(bit),
         )
 
     def _kernel_millis(self) -> float:
         """The programs in the kernel at their last measured cost, in thousandths of a core."""
         packets = sum(self._harvest.window.rates(bit).packets for bit in self._bits.values())
-        return packets * (self._cost.ns_per_packet or 0.0) / 1e6
+        return packets * (self._cost.ns_per_packet or 0.0) / 1e6 + self._cost.signals_millis
 
 
 def _tracker() -> Conntrack | None:

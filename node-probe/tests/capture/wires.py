@@ -37,8 +37,9 @@ class Wire:
     def __post_init__(self) -> None:
         self.name = f"wt{os.getpid() % 10_000_000}x{self.number}"
         self.path = f"/run/netns/{self.name}"
-        self.host4, self.pod4 = f"10.{200 + self.number % 50}.0.1", f"10.{200 + self.number % 50}.0.2"
-        self.host6, self.pod6 = f"fd00:{self.number:x}::1", f"fd00:{self.number:x}::2"
+        net = os.getpid() % 200 * 50 + self.number % 50  # other processes of tests share the host's routes
+        self.host4, self.pod4 = (f"10.{200 + net // 250}.{1 + net % 250}.{end}" for end in (1, 2))
+        self.host6, self.pod6 = f"fd00:{net:x}::1", f"fd00:{net:x}::2"
         ip("netns", "add", self.name)
         try:
             ip("link", "add", self.name, "type", "veth", "peer", "name", "eth0", "netns", self.name)

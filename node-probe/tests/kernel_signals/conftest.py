@@ -1,5 +1,6 @@
 """A pod on a wire, and an agent that observes it."""
 
+import subprocess
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -38,7 +39,9 @@ def watch(tmp_path: Path) -> Iterator[Watch]:
 
 @pytest.fixture
 def up(make_wire: Callable[[], Wire]) -> Wire:
-    """A wire that is up."""
+    """A wire that is up, without IPv6, which says and drops things of its own."""
     wire = make_wire()
+    for command, device in (([], wire.name), (["ip", "netns", "exec", wire.name], "eth0")):
+        subprocess.run([*command, "sysctl", "-qw", f"net.ipv6.conf.{device}.disable_ipv6=1"], check=True)
     wire.up()
     return wire

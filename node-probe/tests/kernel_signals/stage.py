@@ -44,7 +44,7 @@ def pod_on(wire: Wire, app: str = "web") -> LocalPod:
     )
 
 
-def until(what: str, condition: Callable[[], Any], seconds: float = 20) -> Any:
+def until(what: str, condition: Callable[[], Any], seconds: float = 60) -> Any:
     """What the condition gives, once it is true."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):

@@ -1,4 +1,4 @@
-"""What observing costs: the capture's programs per packet, and this process."""
+"""What observing costs: programs in the kernel, and this process."""
 
 import logging
 import time
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from weir_probe.capture.model import Capture
+from weir_probe.capture.signals import KernelSignals
 
 log = logging.getLogger(__name__)
 
@@ -34,14 +35,17 @@ class ProcessCost:
 class KernelCost:
     """Measured one tick in thirty, for measuring takes 67 ns a packet.
 
-    `ns_per_packet` is None until it was measured, and where it cannot be (BPF_ENABLE_STATS takes CAP_SYS_ADMIN)."""
+    `ns_per_packet`, of the capture's programs, is None until it was measured, and where it cannot be (BPF_ENABLE_STATS
+    takes CAP_SYS_ADMIN); `signals_millis` are thousandths of a core that kernel signals take."""
 
-    def __init__(self, capture: Capture) -> None:
+    def __init__(self, capture: Capture, signals: KernelSignals) -> None:
         self.ns_per_packet: float | None = None
+        self.signals_millis = 0.0
         self._capture = capture
+        self._signals = signals
         self._ticks = 0
         self._possible = True
-        self._from: tuple[int, int] | None = None
+        self._from: tuple[int, int, int, float] | None = None
 
     def tick(self) -> None:
         """Begin or end a measurement when it is due."""
@@ -61,11 +65,17 @@ class KernelCost:
             self._possible = False
             return
         overhead = self._capture.overhead()
-        self._from = (overhead.run_time_ns, overhead.run_count)
+        self._from = (overhead.run_time_ns, overhead.run_count, self._signals_ns(), time.monotonic())
 
-    def _end(self, begun: tuple[int, int]) -> None:
+    def _signals_ns(self) -> int:
+        return sum(each.run_time_ns for each in self._signals.overhead().values())
+
+    def _end(self, begun: tuple[int, int, int, float]) -> None:
         self._capture.measure(False)
         overhead = self._capture.overhead()
         packets = overhead.run_count - begun[1]
         if packets > 0:
             self.ns_per_packet = (overhead.run_time_ns - begun[0]) / packets
+        # below 0: they were attached anew meanwhile
+        signals_ns = max(self._signals_ns() - begun[2], 0)
+        self.signals_millis = signals_ns / 1e6 / max(time.monotonic() - begun[3], 1e-3)

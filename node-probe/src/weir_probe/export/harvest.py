@@ -296,5 +296,6 @@ class Harvest:
         if len(heard):
             self._signalled.apply(heard)
             owned = heard[heard["pid"] != 0]
-            self._containers.learn(set(zip(owned["pid"].tolist(), owned["cgroup"].tolist(), strict=True)))
+            owners = np.unique(np.stack([owned["pid"], owned["cgroup"]], axis=1), axis=0)
+            self._containers.learn((pid, cgroup) for pid, cgroup in owners.tolist())
         return heard

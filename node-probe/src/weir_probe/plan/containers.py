@@ -1,5 +1,7 @@
 """Which container a process is in, by its cgroup; remembered, for processes that end before anybody asks."""
 
+from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -18,16 +20,16 @@ class Containers:
         self._proc = proc
         self._known: dict[tuple[int, int], str] = {}
 
-    def learn(self, owners: set[tuple[int, int]]) -> None:
-        """Look at these processes while they are there."""
-        for key in [key for key in owners if key[0] and _key(*key) not in self._known][:_ASKED]:
+    def learn(self, owners: Iterable[tuple[int, int]]) -> None:
+        """Look at these processes while they are there; a pid by itself may be another process's by now."""
+        for pid, cgroup in islice((o for o in owners if o[1] <= _ROOT or _key(*o) not in self._known), _ASKED):
             try:
-                found = container_in((self._proc / str(key[0]) / "cgroup").read_text())
+                found = container_in((self._proc / str(pid) / "cgroup").read_text())
             except OSError:  # it has ended: another of its cgroup may tell
                 continue
             if len(self._known) >= _REMEMBERED:
                 self._known.pop(next(iter(self._known)))
-            self._known[_key(*key)] = found
+            self._known[_key(pid, cgroup)] = found
 
     def of(self, pid: int, cgroup: int) -> str:
         """The container's id; "": none, or not known."""
