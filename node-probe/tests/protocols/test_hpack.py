@@ -133,7 +133,8 @@ def test_what_is_told_after_a_gap_is_right(blocks: list[tuple[list[Field], bool]
             assert told(decoder) == values
         else:
             assert any((name, value) not in before for name, value, _ in fields)
-        recent.update((name, value) for name, value, sensitive in fields if not sensitive)
+        if decoder.unknown == 0:  # else some of it was inserted before the gap
+            recent.update((name, value) for name, value, sensitive in fields if not sensitive)
 
 
 @unhurried

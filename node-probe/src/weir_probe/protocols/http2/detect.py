@@ -29,7 +29,7 @@ _FIRST: Final = (*_ASKS, STATUS, GRPC_STATUS)
 def detect(cursor: Cursor, at: int, end: int) -> int:
     """Frames without fields of a request or response do not say who sends them: more is needed then."""
     there = min(end - at, len(PREFACE))
-    if all(cursor.u8(at + place) == PREFACE[place] for place in range(there)):
+    if cursor.u8(at) == PREFACE[0] and all(cursor.u8(at + place) == PREFACE[place] for place in range(there)):
         return FROM_CLIENT if there == len(PREFACE) else NEED_MORE
     while end - at >= HEADER:
         if not strict(cursor, at):

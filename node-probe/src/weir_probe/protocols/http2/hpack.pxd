@@ -5,7 +5,7 @@ from weir_probe.protocols.http2.table cimport Table
 from weir_probe.wire.cursor cimport Cursor
 
 cdef int _OTHER, _UNKNOWN, _KIND, _NAME, _START, _LENGTH
-cdef unsigned int _KINDS, _MAX_NAME, _MAX_VALUE, _ROOM, _STATIC, _EMITS, _FAILED
+cdef unsigned int _MAX_NAME, _MAX_VALUE, _ROOM, _STATIC, _EMITS, _FAILED
 cdef unsigned long long _ONE
 cdef unsigned int[::1] _STEPS
 cdef unsigned char[::1] _ENDS
