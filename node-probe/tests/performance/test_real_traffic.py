@@ -15,7 +15,7 @@ import pytest
 from capture.wires import Wire, take_all
 from weir_probe.capture import ladder
 from weir_probe.capture.model import CaptureError, Rung, Settings
-from weir_probe.streams.layout import LIVE, TIMES
+from weir_probe.streams.layout import BYTES_BITS, LIVE, TIMES
 from weir_probe.streams.measures import Measures
 
 pytestmark = pytest.mark.root
@@ -88,6 +88,8 @@ def test_retransmissions_equal_the_kernels(lossy: Wire, gso: str, rung: Rung) ->
         assert expected > 0
         assert retrans == expected
         assert not any(capture.unmeasured().values())
+        packets = (capture.slots["traffic"][flows] >> np.uint64(BYTES_BITS)).sum()
+        assert packets + capture.slots["merged"][flows].sum() >= 8_000_000 / 1460, "each segment counts"
         counts = capture.measured["count"][flows].sum(axis=0)
         assert counts[TIMES.index("rtt")] == counts[TIMES.index("rtt_server")] == 1
     finally:

@@ -418,10 +418,11 @@ inlined void observe_tcp(struct __sk_buff *skb, struct weir_slot *slot, const st
 	if (!(kind & (TCP_SYN | TCP_RST))) {
 		if (!p->window)
 			slot->zero_win[way]++;
-		if (p->payload)
+		if (p->payload) {
 			count_data(slot, p, m, way);
-		if (p->segments > 1)
-			slot->merged += p->segments - 1;
+			if (p->segments > 1)
+				slot->merged += p->segments - 1;
+		}
 	}
 	follow(slot, kind, m->marks, way, both_fins);
 	if (kind & (TCP_SYN | TCP_RST) || !(kind & TCP_ACK)) {

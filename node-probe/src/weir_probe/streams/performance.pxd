@@ -29,7 +29,7 @@ cdef class Performance:
     cdef unsigned long long[:] syn_ns, synack_ns, held_ns
     cdef unsigned int[:, :, :] retrans_opening
     cdef unsigned int[:, :] high, low, next_seq, initial_seq, retrans, zero_win
-    cdef unsigned int[:] last_seq, awaited, syn, synack, fin, marks
+    cdef unsigned int[:] last_seq, awaited, syn, synack, fin, merged, marks
     cdef unsigned char[:] opening, reset
 
     cpdef void use(self, slots) except *

@@ -126,6 +126,7 @@ class Performance:
         self.syn = slots["syn"].data
         self.synack = slots["synack"].data
         self.fin = slots["fin"].data
+        self.merged = slots["merged"].data
         self.marks = slots["marks"].data
         self.opening = slots["opening"].data
         self.reset = slots["reset"].data
@@ -137,7 +138,7 @@ class Performance:
         self.retrans_opening[index, 0, 0] = self.retrans_opening[index, 0, 1] = 0
         self.retrans_opening[index, 1, 0] = self.retrans_opening[index, 1, 1] = 0
         self.zero_win[index, 0] = self.zero_win[index, 1] = 0
-        self.syn[index] = self.synack[index] = self.fin[index] = 0
+        self.syn[index] = self.synack[index] = self.fin[index] = self.merged[index] = 0
         self.marks[index] = 0
         self.opening[index] = self.reset[index] = 0
 
@@ -172,6 +173,7 @@ class Performance:
                 self.zero_win[index, way] += 1
             if p.payload:
                 self._count_data(index, p, way)
+                self.merged[index] += p.segments() - 1
         self._follow(index, kind, way, both_fins)
         if ts_ns >= self.last_ns[index, 0] and ts_ns >= self.last_ns[index, 1]:
             if kind & (_SYN | _RST) or not kind & _ACK:
