@@ -38,7 +38,7 @@ def packets(capture: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def many_times(capture: bytes, count: int) -> bytes:
-    """The capture again and again, about so many packets: one second later, and from a client of its own, each time."""
+    """The capture again and again, about so many packets: 1 ms later, and from a client of its own, each time."""
     whole = list(packets(capture))
     clients: dict[tuple[int, int], bool] = {}  # of a connection: whether its lower port is the client's
     out = [capture[:_FILE_HEADER]]
@@ -48,7 +48,7 @@ def many_times(capture: bytes, count: int) -> bytes:
             ports = struct.unpack_from(">HH", frame, _ETHERNET + _IPV4)
             from_client = clients.setdefault((min(ports), max(ports)), ports[0] < ports[1]) == (ports[0] < ports[1])
             place = _ETHERNET + (12 if from_client else 16)
-            seconds, nanoseconds = divmod(ts_ns + round_ * 1_000_000_000, 1_000_000_000)
+            seconds, nanoseconds = divmod(ts_ns + round_ * 1_000_000, 1_000_000_000)
             out.append(struct.pack("<IIII", seconds, nanoseconds, len(frame), len(frame)))
             out.append(frame[:place] + address + frame[place + 4 :])
     return b"".join(out)

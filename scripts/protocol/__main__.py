@@ -40,8 +40,8 @@ def begin(name: str, root: Path = ROOT) -> list[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(source.read_text().replace("Sample", name.capitalize()).replace("sample", name))
     registry.write_text(after)
-    # which import comes first depends on the name
-    subprocess.run([sys.executable, "-m", "ruff", "check", "-q", "--fix", "--select=I", *made], cwd=root, check=True)
+    modules = [path for path in made if path.suffix == ".py"]  # which of their imports comes first depends on the name
+    subprocess.run([sys.executable, "-m", "ruff", "check", "-q", "--fix", "--select=I", *modules], cwd=root, check=True)
     return list(made)
 
 
