@@ -27,6 +27,11 @@ def hides_header(cursor: Cursor, at: int, count: int) -> bool:
     return _is_one_of(_headers, cursor, at, count)
 
 
+def hides(name: bytes) -> bool:
+    """The same of a field whose name (in lower case) is known."""
+    return name in _headers
+
+
 def hides_parameter(cursor: Cursor, at: int, count: int) -> bool:
     """The same of a query parameter."""
     return _is_one_of(_parameters, cursor, at, count)

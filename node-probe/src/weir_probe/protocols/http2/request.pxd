@@ -4,9 +4,11 @@ from weir_probe.protocols cimport trace
 from weir_probe.protocols.http2.hpack cimport Decoder
 from weir_probe.protocols.message cimport Message
 from weir_probe.protocols.paths cimport put_endpoint, put_resource
+from weir_probe.protocols.redaction cimport hides
 
 cdef Py_ssize_t _MAX_HOST, _MAX_ATTRIBUTE, _MAX_ENDPOINT
 cdef int _AUTHORITY, _CONTENT_TYPE, _FORWARDED, _GRPC_TIMEOUT, _HOST, _METHOD, _PATH, _PROTOCOL, _TRACE, _USER_AGENT
+cdef tuple _TRACES
 cdef int _FORMATS, _TYPE, _DOMAIN, _RESOURCE, _ENDPOINT, _ATTRIBUTES
 
 @cython.locals(at=cython.Py_ssize_t, count=cython.Py_ssize_t)

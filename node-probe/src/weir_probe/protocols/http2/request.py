@@ -21,6 +21,7 @@ from weir_probe.protocols.http2.fields import (
 from weir_probe.protocols.http2.hpack import Decoder
 from weir_probe.protocols.message import ATTRIBUTES, DOMAIN, ENDPOINT, RESOURCE, TYPE, Message
 from weir_probe.protocols.paths import MAX_ENDPOINT, put_endpoint, put_resource
+from weir_probe.protocols.redaction import hides
 
 #: Of columns as text: host, an attribute.
 MAX_HOST: Final = 255
@@ -29,6 +30,18 @@ _MAX_HOST, _MAX_ATTRIBUTE, _MAX_ENDPOINT = MAX_HOST, MAX_ATTRIBUTE, MAX_ENDPOINT
 _AUTHORITY, _CONTENT_TYPE, _FORWARDED, _GRPC_TIMEOUT, _HOST = AUTHORITY, CONTENT_TYPE, FORWARDED, GRPC_TIMEOUT, HOST
 _METHOD, _PATH, _PROTOCOL, _TRACE, _USER_AGENT = METHOD, PATH, PROTOCOL, TRACE, USER_AGENT
 _FORMATS = trace.TRACEPARENT
+#: Names of what trace.py knows, by its number.
+_TRACES: Final = (
+    b"",
+    b"x-request-id",
+    b"uber-trace-id",
+    b"sw8",
+    b"b3",
+    b"x-b3-traceid",
+    b"x-b3-spanid",
+    b"x-b3-parentspanid",
+    b"traceparent",
+)
 _TYPE, _DOMAIN, _RESOURCE, _ENDPOINT, _ATTRIBUTES = TYPE, DOMAIN, RESOURCE, ENDPOINT, ATTRIBUTES
 
 
@@ -54,10 +67,10 @@ def put(block: Decoder, grpc: bool, redacts: bool, message: Message) -> None:
     if block.has(_METHOD):
         message.put(_TYPE, block.values, block.start[_METHOD], block.length[_METHOD])
     host = _AUTHORITY if block.has(_AUTHORITY) else _HOST
-    if block.has(host):
+    if block.has(host) and not hides(b"host"):
         message.put(_DOMAIN, block.values, block.start[host], min(block.length[host], _MAX_HOST))
     for kind in range(_TRACE + 1, _TRACE + _FORMATS + 1):
-        if block.has(kind):
+        if block.has(kind) and not hides(_TRACES[kind - _TRACE]):
             trace.put(kind - _TRACE, block.values, block.start[kind], block.length[kind], message)
     if block.has(_PATH) and grpc:
         _put_method(block, message)
@@ -65,11 +78,11 @@ def put(block: Decoder, grpc: bool, redacts: bool, message: Message) -> None:
         put_endpoint(block.values, block.start[_PATH], block.length[_PATH], message)
         put_resource(block.values, block.start[_PATH], block.length[_PATH], redacts, message)
     message.begin(_ATTRIBUTES)
-    if block.has(_USER_AGENT):
+    if block.has(_USER_AGENT) and not hides(b"user-agent"):
         _attribute(block, _USER_AGENT, b"user_agent.original\0", message)
-    if block.has(_FORWARDED):
+    if block.has(_FORWARDED) and not hides(b"x-forwarded-for"):
         _attribute(block, _FORWARDED, b"client.address\0", message)
-    if block.has(_GRPC_TIMEOUT):
+    if block.has(_GRPC_TIMEOUT) and not hides(b"grpc-timeout"):
         _attribute(block, _GRPC_TIMEOUT, b"rpc.grpc.request.metadata.grpc-timeout\0", message)
     if block.has(_PROTOCOL):
         _attribute(block, _PROTOCOL, b"http.connect.protocol\0", message)
