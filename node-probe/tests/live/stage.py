@@ -23,6 +23,7 @@ from weir_probe.export.calls.lines import Addresses, LineWriter
 from weir_probe.protocols.parser import Spec
 from weir_probe.protocols.registry import PROTOCOLS
 from weir_probe.streams.call_engine import done
+from weir_probe.streams.endpoints import Sought
 from weir_probe.streams.live import LiveCalls
 
 _SO_RCVBUFFORCE, _SO_TIMESTAMPNS = 33, 35
@@ -79,9 +80,9 @@ class Live:
         self.lines = LineWriter(self.calls.engine.protocols, Addresses())
         self.told: list[dict[str, Any]] = []
 
-    def observe(self, mask: int) -> None:
-        self.capture.set_payload(mask)
-        self.calls.observe(mask)
+    def observe(self, *bits: int) -> None:
+        self.capture.set_payload(sum(1 << bit for bit in bits))
+        self.calls.observe({bit: Sought() for bit in bits})
 
     def read(self, ended: Any = None) -> None:
         with self.calls.taken(ended) as book:
@@ -110,7 +111,7 @@ def observed(capture: Capture, wire: Wire, protocols: Iterable[Spec] = PROTOCOLS
     capture.attach(wire.host)
     take_all(capture, wire.host)
     live = Live(capture, protocols)
-    live.observe(1)
+    live.observe(0)
     try:
         yield live
     finally:

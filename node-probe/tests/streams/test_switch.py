@@ -139,4 +139,4 @@ def test_it_does_not_go_on_for_ever() -> None:
 def test_an_endpoint_is_still_asked_for_its_first_protocol() -> None:
     played = play(lines, tagged) >> C(b"L?up\n") >> S(b"L!>\n") >> Wait(1) >> C(b"T?one\n") >> S(b"T!\n")
     played << Call("up", ok) << Call("one", ok) << end
-    assert [played.calls.protocols[index].name for index in played.calls.known.values()] == ["lines"]
+    assert [played.calls.protocols[m.protocol].name for m in played.calls.endpoints.known.values()] == ["lines"]

@@ -27,7 +27,9 @@ from weir_probe.export.translation import Tracker, Translations
 from weir_probe.export.window import Window
 from weir_probe.plan.containers import Containers
 from weir_probe.plan.pods import LocalPod
+from weir_probe.plan.protocols import sought
 from weir_probe.protocols.registry import PROTOCOLS
+from weir_probe.streams.endpoints import Sought
 from weir_probe.streams.layout import LIVE
 from weir_probe.streams.live import LiveCalls
 from weir_probe.streams.measures import Measures
@@ -131,8 +133,9 @@ class Harvest:
         """Count for these from now on: a bit that was not in use starts at zero, the others go on."""
         observations = list(observations)
         self._behind.observe(observations, bits)
-        with_metrics = logged = with_calls = 0
+        with_metrics = logged = 0
         named: dict[int, str] = {}
+        with_calls: dict[int, Sought] = {}
         for observation in observations:
             bit = bits[observation.uid]
             if bit not in self._observations:
@@ -146,8 +149,9 @@ class Harvest:
             if logs is not None and logs.mode is FlowLogMode.ALL:
                 logged |= 1 << bit
                 self._recorder.interval_ns[bit] = int(seconds(logs.interval) * 1e9)
-            with_calls |= (observation.calls is not None) << bit
-        self._capture.set_payload(with_calls)
+            if observation.calls is not None:
+                with_calls[bit] = sought(observation.calls.protocols)
+        self._capture.set_payload(sum(1 << bit for bit in with_calls))
         self._live_calls.observe(with_calls)
         self.calls.observe(observations, bits)
         self._observations = named

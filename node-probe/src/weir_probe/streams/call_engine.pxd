@@ -8,7 +8,7 @@ from weir_probe.streams.table cimport FlowTable
 from weir_probe.wire.cursor cimport Cursor
 from weir_probe.wire.packet cimport Packet
 
-cdef unsigned long long _SWEEP_NS, _CALL_TIMEOUT_NS, _IDLE_TIMEOUT_NS
+cdef unsigned long long _RETRY_NS, _SWEEP_NS, _CALL_TIMEOUT_NS, _IDLE_TIMEOUT_NS
 cdef unsigned long long _PLACE
 cdef int _PLACE_BITS
 cdef unsigned int _TCP, _UDP, _FIN, _SYN, _RST, _ACK
@@ -25,9 +25,7 @@ cdef class CallEngine:
     cdef unsigned long long begun
     cdef Py_ssize_t room
     cdef readonly unsigned long long unread
-    cdef readonly dict known
-    cdef dict orders
-    cdef object taken
+    cdef readonly object endpoints
     cdef object on_done
     cdef readonly int most_done
     cdef unsigned long long swept_ns
@@ -57,7 +55,7 @@ cdef class CallEngine:
     @cython.locals(reader=Conversation)
     cdef Conversation reader(self, unsigned long long number)
     @cython.locals(place=cython.Py_ssize_t, reader=Conversation)
-    cpdef Conversation begin(self, object slot, int opener, int index=?)
+    cpdef Conversation begin(self, object slot, int opener, int index=?, unsigned long long observations=?)
     cpdef void end(self, Conversation reader) except *
     @cython.locals(reader=Conversation)
     cpdef void sweep(self) except *

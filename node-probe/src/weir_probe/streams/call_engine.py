@@ -14,6 +14,7 @@ from weir_probe.protocols.message import Message
 from weir_probe.protocols.parser import Spec
 from weir_probe.streams.calls import CALLS, CONVERSATIONS, CallBook
 from weir_probe.streams.conversation import Conversation
+from weir_probe.streams.endpoints import Endpoints
 from weir_probe.streams.engine import FlowEngine
 from weir_probe.wire import protocols as ip
 from weir_probe.wire.cursor import Cursor
@@ -23,16 +24,15 @@ CALL_TIMEOUT_NS: Final = 30_000_000_000
 #: A connection that says nothing for so long is forgotten; if it goes on, it is one that is met in the middle. One that
 #: is closed, or an exchange of datagrams, has until no response is waited for any more.
 IDLE_TIMEOUT_NS: Final = 300_000_000_000
-#: Endpoints whose protocol is remembered.
-MAX_ENDPOINTS: Final = 65_536
+#: A connection in which no protocol was found is looked at again after so long.
+RETRY_NS: Final = 60_000_000_000
 _SWEEP_NS = 1_000_000_000
+_RETRY_NS = RETRY_NS
 _CALL_TIMEOUT_NS, _IDLE_TIMEOUT_NS = CALL_TIMEOUT_NS, IDLE_TIMEOUT_NS
 _TCP, _UDP = ip.TCP, ip.UDP
 _PLACE_BITS = 20
 _PLACE = (1 << _PLACE_BITS) - 1
 _FIN, _SYN, _RST, _ACK = 0x01, 0x02, 0x04, 0x10
-
-Endpoint = tuple[int, int, int]
 
 
 class CallEngine:
@@ -58,10 +58,7 @@ class CallEngine:
         self.begun = 0
         self.room = min(conversations, _PLACE)
         self.unread = 0  # connections that found no room
-        self.known: dict[Endpoint, int] = {}  # the protocol that an endpoint spoke last
-        #: UDP ports where some protocol is not looked for.
-        self.taken = frozenset(port for spec in self.protocols for port in spec.udp_ports_of_others)
-        self.orders: dict[tuple[int, int, bool, int], tuple[int, ...]] = {}
+        self.endpoints = Endpoints(self.protocols)
         self.on_done = on_done
         self.most_done = calls // 2
         self.swept_ns = 0
@@ -79,6 +76,9 @@ class CallEngine:
         if self.book.count >= self.most_done and self.on_done is not None:
             self.on_done()
         reader = self.reader(table.reader[engine.carried])
+        if reader is not None and reader.mute and not reader.over and ts_ns - min(reader.last_ns, ts_ns) > _RETRY_NS:
+            self.end(reader)
+            reader = None
         if reader is None:
             if p.payload == 0 and not p.tcp_flags & _SYN:
                 return
@@ -119,6 +119,7 @@ class CallEngine:
             reader.fins |= 3 if tcp_flags & _RST else 1 << way
             if reader.fins == 3:
                 reader.finish()
+                reader.over = True
 
     def sweep(self) -> None:
         """Time out what has waited too long, and forget connections that are over; `take` does it once a second."""
@@ -150,10 +151,16 @@ class CallEngine:
         if row < 0:
             self.unread += 1
             return row
-        if len(self.known) >= MAX_ENDPOINTS:
-            self.known.clear()
-        self.known[reader.endpoint(1 - client)] = self.protocols.index(spec)
+        self.endpoints.spoke(reader.endpoint(1 - client), self.protocols.index(spec))
         return row
+
+    def doubt(self, reader: Conversation) -> None:
+        """A connection is not what it was taken for."""
+        self.endpoints.wrong(reader.endpoint(1 - reader.opener ^ reader.turned))
+
+    def give_up(self, reader: Conversation) -> None:
+        """No protocol was found in a connection."""
+        self.endpoints.failed(reader.endpoint(1 - reader.opener), reader.last_ns)
 
     def reader(self, number: int) -> Conversation | None:
         """Who has this number, which is given once; None: nobody any more."""
@@ -162,8 +169,9 @@ class CallEngine:
             return None
         return reader
 
-    def begin(self, slot: Any, opener: int, index: int = -1) -> Conversation | None:
-        """A reader for the flow in a slot (which is the `index`-th of a capture's table); None: there is no room."""
+    def begin(self, slot: Any, opener: int, index: int = -1, observations: int = 0) -> Conversation | None:
+        """A reader for the flow in a slot (which is the `index`-th of a capture's table, and wanted by these
+        observations); None: there is no room."""
         if self.free:
             place = self.free.pop()
         elif len(self.readers) <= self.room:
@@ -176,7 +184,9 @@ class CallEngine:
         reader = Conversation(self, slot, opener, index)
         reader.number = self.begun << _PLACE_BITS | place
         reader.last_ns = self.now_ns
-        reader.order = self._order(reader)
+        endpoint = reader.endpoint(1 - opener)
+        reader.choice = self.endpoints.choose(reader.proto, endpoint, int(reader.port[opener]), observations)
+        reader.mute = self.endpoints.given_up(endpoint, self.now_ns)
         self.readers[place] = reader
         return reader
 
@@ -186,28 +196,6 @@ class CallEngine:
         reader.finish()
         self.readers[place] = None
         self.free.append(place)
-
-    def _order(self, reader: Conversation) -> tuple[int, ...]:
-        """The protocols in the order in which they are asked: what the endpoint spoke last, what its port hints at."""
-        server = 1 - reader.opener
-        spoken = self.known.get(reader.endpoint(server), -1)
-        ports = {int(port) for port in reader.port}
-        on_tcp = reader.proto == _TCP
-        hinted = -1
-        for index, spec in enumerate(self.protocols):
-            if ports & set(spec.tcp_ports if on_tcp else spec.udp_ports):
-                hinted = index
-                break
-        key = (spoken, hinted, on_tcp, min(ports & self.taken, default=0))
-        if key not in self.orders:
-            able = [
-                index
-                for index, spec in enumerate(self.protocols)
-                if (spec.on_tcp if on_tcp else spec.on_udp and not ports & set(spec.udp_ports_of_others))
-            ]
-            first = [index for index in (spoken, hinted) if index in able]
-            self.orders[key] = tuple(dict.fromkeys(first + able))
-        return self.orders[key]
 
 
 def done(book: CallBook) -> npt.NDArray[np.int32]:

@@ -19,7 +19,7 @@ cdef class Conversation:
     cdef CallBook book
     cdef Message message
     cdef tuple protocols
-    cdef public tuple order
+    cdef public object choice
     cdef readonly object addr, port
     cdef readonly int proto, opener, slot, workload_side
     cdef readonly tuple halves
@@ -30,7 +30,7 @@ cdef class Conversation:
     cdef bint by_id, waits_for_more, switched, takes_turns, quiet
     cdef int spoke
     cdef Py_ssize_t limit
-    cdef readonly bint mute, over
+    cdef public bint mute, over
     cdef readonly unsigned long long frames, missing, senseless
     cdef public unsigned long long last_ns, number
     cdef public int fins

@@ -14,6 +14,7 @@ import numpy as np
 from weir_probe.protocols.message import REQUEST, Message
 from weir_probe.protocols.parser import FROM_CLIENT, FROM_SERVER, INVALID, NEED_MORE, Parser, Spec
 from weir_probe.streams.calls import CallBook
+from weir_probe.streams.endpoints import Choice
 from weir_probe.streams.half import Half
 from weir_probe.wire import protocols as ip
 from weir_probe.wire.cursor import Cursor
@@ -50,6 +51,12 @@ class Owner(Protocol):
     def enrol(self, reader: Conversation, spec: Spec) -> int:
         """A row in the book for a connection whose protocol is known; -1: there is no room."""
 
+    def doubt(self, reader: Conversation) -> None:
+        """A connection is not what it was taken for."""
+
+    def give_up(self, reader: Conversation) -> None:
+        """No protocol was found in a connection."""
+
 
 class Conversation:
     """Directions are 0 from the flow's opener, 1 to it, until the protocol tells that it is the other way round."""
@@ -59,7 +66,7 @@ class Conversation:
         self.book = owner.book
         self.message = owner.message
         self.protocols = owner.protocols
-        self.order: tuple[int, ...] = ()  # of the protocols, as they are tried
+        self.choice = Choice()
         self.addr = slot["addr"].copy()
         self.port = slot["port"].copy()
         self.proto = int(slot["proto"])
@@ -375,6 +382,7 @@ class Conversation:
             self._doubt()
 
     def _doubt(self) -> None:
+        self.owner.doubt(self)
         self._forget_protocol()
         self.book.end(self.row)
         self.row = -1
@@ -413,11 +421,16 @@ class Conversation:
         self.tries += count
         if self.tries >= _MAX_TRIES:
             self._leave()
+            if self.switches == 0:
+                self.owner.give_up(self)
 
     def _detect(self, way: int, cursor: Cursor, at: int, end: int) -> bool:
         """Ask each protocol for the first bytes of a direction."""
         self.waits_for_more = False
-        for index in self.order:
+        if self.choice.fixed >= 0:
+            server = 1 - self.opener
+            return self._settle(self.choice.fixed, int(int(self.port[server]) != self.choice.port))
+        for index in self.choice.order:
             answer = self.protocols[index].detect(cursor, at, end)
             cursor.limit(end)
             if answer == _NEED_MORE:

@@ -19,7 +19,7 @@ cdef class LiveCalls:
     cdef readonly CallEngine engine
     cdef readonly CallBook book
     cdef unsigned long long count
-    cdef unsigned long long[:] first_ns
+    cdef unsigned long long[:] first_ns, observations, peer_observations
     cdef unsigned char[:] state, opener, mode
     cdef unsigned long long[:] number
     cdef readonly unsigned long long stale, heard
@@ -51,8 +51,10 @@ cdef class LiveCalls:
         captured=cython.Py_ssize_t,
         flags=cython.uint,
         wants=cython.uchar,
+        wanted=cython.ulonglong,
     )
     cdef void hear(self, Py_ssize_t at) except *
-    cdef unsigned char wanted(self, Conversation reader) noexcept
+    cpdef void leave_alone(self, unsigned int slot, unsigned long long number) except *
+    cdef unsigned char mode_for(self, Conversation reader) noexcept
     @cython.locals(reader=Conversation)
     cpdef void forget(self, unsigned int slot) except *

@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -19,9 +19,10 @@ import numpy as np
 import numpy.typing as npt
 
 from weir_probe.protocols.parser import Spec
-from weir_probe.streams.call_engine import CALL_TIMEOUT_NS, CallEngine
+from weir_probe.streams.call_engine import CALL_TIMEOUT_NS, RETRY_NS, CallEngine
 from weir_probe.streams.calls import CALLS, CONVERSATIONS, LOSSES, CallBook
 from weir_probe.streams.conversation import Conversation
+from weir_probe.streams.endpoints import Sought
 from weir_probe.streams.layout import EVERY, FIRST, FRESH, GIVEN_UP, LIVE, PAYLOAD_LOST
 from weir_probe.streams.segments import BUSY, DISCARDED, RECORD_HEAD, Segments
 
@@ -29,8 +30,6 @@ log = logging.getLogger(__name__)
 
 #: Between two looks at the ring.
 POLL_S: Final = 0.015
-#: After how long a flow in which no protocol was found is looked at again.
-RETRY_NS: Final = 60_000_000_000
 
 _BATCH = 4096  # segments between which others may have the lock
 _EXPIRE_NS = 1_000_000_000
@@ -65,6 +64,8 @@ class LiveCalls:
         self.first_ns = slots["first_ns"].data
         self.state = slots["state"].data
         self.opener = slots["opener"].data
+        self.observations = slots["observations"].data
+        self.peer_observations = slots["peer_observations"].data
         self.mode = ring.intakes["mode"].data
         #: The number of each slot's reader.
         self.numbers = np.zeros(len(slots), np.uint64)
@@ -82,9 +83,15 @@ class LiveCalls:
 
     # ---- for the agent
 
-    def observe(self, mask: int) -> None:
-        """These observations want calls; 0: nobody does, and nothing runs."""
+    def observe(self, sought: Mapping[int, Sought]) -> None:
+        """The observations (by their bits) that want calls, and of which protocols; none: nothing runs. What was given
+        up for others is looked at again."""
+        mask = sum(1 << bit for bit in sought)
         with self.lock:
+            if self.engine.endpoints.sought != sought:
+                self.engine.endpoints.seek(sought)
+                while self.given_up:
+                    self._reconsider(*self.given_up.popleft()[1:])
             self.mask = mask
         if mask and self.thread is None:
             self.ring.intakes["mode"][self.ring.intakes["mode"] == GIVEN_UP] = FRESH  # of an earlier process
@@ -153,10 +160,13 @@ class LiveCalls:
             self.expired_ns = now_ns
             self.book.expire(now_ns - CALL_TIMEOUT_NS)
         while self.given_up and self.given_up[0][0] <= now_ns:
-            _, slot, number = self.given_up.popleft()
-            if self.numbers[slot] == number:
-                self.forget(slot)
-                self.mode[slot] = _FRESH
+            self._reconsider(*self.given_up.popleft()[1:])
+
+    def _reconsider(self, slot: int, number: int) -> None:
+        """Look at a flow again, if it is still the one that was given up."""
+        if self.numbers[slot] == number:
+            self.forget(slot)
+            self.mode[slot] = _FRESH
 
     def drain(self, most: int) -> int:
         """Read at most `most` segments, fewer when the book fills (0: all that are there); returns how many."""
@@ -195,10 +205,10 @@ class LiveCalls:
         engine.now_ns = max(engine.now_ns, ts_ns)
         reader = engine.reader(self.number[slot])
         if reader is None:
-            reader = engine.begin(self.slots[slot], int(self.opener[slot]), slot)
+            wanted = (self.observations[slot] | self.peer_observations[slot]) & self.mask
+            reader = engine.begin(self.slots[slot], int(self.opener[slot]), slot, wanted)
             if reader is None:
-                self.mode[slot] = _GIVEN_UP
-                self.given_up.append((engine.now_ns + RETRY_NS, slot, 0))
+                self.leave_alone(slot, 0)
                 return
             self.number[slot] = reader.number
         if not reader.mute:
@@ -208,13 +218,19 @@ class LiveCalls:
             captured = cursor.u32le(at + _CAPTURED)
             flags = cursor.u8(at + _FLAGS)
             engine.hear(reader, way, flags, seq, ack, cursor, at + _HEAD_BYTES, captured, length, ts_ns)
-        wants = self.wanted(reader)
+        wants = self.mode_for(reader)
         if self.mode[slot] != wants:
             self.mode[slot] = wants
             if wants == _GIVEN_UP and not reader.over:
-                self.given_up.append((engine.now_ns + RETRY_NS, slot, reader.number))
+                self.leave_alone(slot, reader.number)
 
-    def wanted(self, reader: Conversation) -> int:
+    def leave_alone(self, slot: int, number: int) -> None:
+        """Nothing more is wanted of the slot's flow for a while."""
+        self.mode[slot] = _GIVEN_UP
+        if len(self.given_up) < len(self.slots):
+            self.given_up.append((self.engine.now_ns + RETRY_NS, slot, number))
+
+    def mode_for(self, reader: Conversation) -> int:
         """How much of its flow's payload the reader needs from now on."""
         if reader.mute:
             return _GIVEN_UP

@@ -1,0 +1,148 @@
+"""What is remembered of endpoints: which protocol each spoke last, and in which none was found.
+
+A connection asks first what its endpoint is known for. Where that was wrong it is forgotten; where nothing was found
+several times, nobody looks for a while.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from weir_probe.protocols.parser import Spec
+from weir_probe.wire.protocols import TCP
+
+#: Endpoints that are remembered; the one that was longest not heard of is forgotten for a new one.
+MAX_ENDPOINTS: Final = 65_536
+#: Connections in a row without a protocol after which an endpoint is given up.
+MAX_FAILURES: Final = 4
+#: For how long, the first time; each time after that twice as long, up to the second figure.
+GIVE_UP_NS: Final = 60_000_000_000
+MAX_GIVE_UP_NS: Final = 3_600_000_000_000
+
+#: Address (two words of 64 bits) and port.
+Endpoint = tuple[int, int, int]
+_UNKNOWN: Final = -1
+_MAX_MERGED: Final = 1024  # sets of observations
+
+
+@dataclass(frozen=True)
+class Sought:
+    """Which protocols are looked for, by their numbers."""
+
+    detect: bool = True  # by content; else only what `ports` fixes is read
+    include: frozenset[int] | None = None  # None: all of them
+    ports: Mapping[int, int] = field(default_factory=dict)  # server port: the protocol, without asking
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a connection may speak: `order` is asked, or `fixed` (a protocol) is taken for it, behind `port`."""
+
+    order: tuple[int, ...] = ()
+    fixed: int = _UNKNOWN
+    port: int = 0
+
+
+@dataclass(slots=True)
+class _Memory:
+    protocol: int = _UNKNOWN
+    failures: int = 0
+    until_ns: int = 0
+
+
+class Endpoints:
+    """For one call engine; times are those of its packets."""
+
+    def __init__(self, protocols: Sequence[Spec], size: int = MAX_ENDPOINTS) -> None:
+        self.protocols = protocols
+        self.size = size
+        self.known: dict[Endpoint, _Memory] = {}  # the one that was longest not heard of first
+        self.sought: dict[int, Sought] = {}
+        self.merged: dict[int, Sought] = {}
+        self.orders: dict[tuple[int, int, int, int, int], Choice] = {}
+        #: UDP ports where some protocol is not looked for.
+        self.of_others = {port for spec in protocols for port in spec.udp_ports_of_others}
+        self.tcp_hints = _hints(spec.tcp_ports for spec in protocols)
+        self.udp_hints = _hints(spec.udp_ports for spec in protocols)
+
+    def spoke(self, endpoint: Endpoint, protocol: int) -> None:
+        """A connection to it speaks this protocol."""
+        memory = self._recall(endpoint)
+        memory.protocol, memory.failures, memory.until_ns = protocol, 0, 0
+
+    def wrong(self, endpoint: Endpoint) -> None:
+        """What it was taken for made no sense."""
+        self.known.pop(endpoint, None)
+
+    def failed(self, endpoint: Endpoint, now_ns: int) -> None:
+        """A connection to it ended the search without a protocol."""
+        memory = self._recall(endpoint)
+        memory.failures += 1
+        if memory.failures >= MAX_FAILURES:
+            times = min(memory.failures - MAX_FAILURES, 16)
+            memory.until_ns = now_ns + min(GIVE_UP_NS << times, MAX_GIVE_UP_NS)
+
+    def given_up(self, endpoint: Endpoint, now_ns: int) -> bool:
+        """Whether nobody looks at its connections now."""
+        memory = self.known.get(endpoint)
+        return memory is not None and now_ns < memory.until_ns
+
+    def seek(self, sought: Mapping[int, Sought]) -> None:
+        """What each observation (by its bit) looks for; without any, all protocols are looked for."""
+        self.sought = dict(sought)
+        self.merged.clear()
+        self.orders.clear()
+
+    def choose(self, proto: int, endpoint: Endpoint, client_port: int, observations: int) -> Choice:
+        """What to ask of a connection to `endpoint`, for these observations: first what it spoke last, then what its
+        ports hint at, then the rest in the order of the registry."""
+        merged = self.merged.get(observations)
+        if merged is None:
+            if len(self.merged) >= _MAX_MERGED:
+                self.merged.clear()
+                self.orders.clear()
+            merged = self.merged[observations] = self._merge(observations)
+        for port in (endpoint[2], client_port):  # who opened it may be a guess
+            if port in merged.ports:
+                return Choice(fixed=merged.ports[port], port=port)
+        memory = self.known.get(endpoint)
+        spoken = memory.protocol if memory is not None else _UNKNOWN
+        hints = self.tcp_hints if proto == TCP else self.udp_hints
+        hinted = hints.get(endpoint[2], hints.get(client_port, _UNKNOWN))
+        ports = {endpoint[2], client_port}
+        key = (observations, proto, spoken, hinted, min(ports & self.of_others, default=0))
+        if key not in self.orders:
+            first = [number for number in (spoken, hinted) if number >= 0]
+            asked = dict.fromkeys(first + list(range(len(self.protocols))))
+            include = merged.include
+            able = (n for n in asked if (include is None or n in include) and self._is_on(n, proto, ports))
+            self.orders[key] = Choice(tuple(able))
+        return self.orders[key]
+
+    def _is_on(self, number: int, proto: int, ports: set[int]) -> bool:
+        spec = self.protocols[number]
+        return spec.on_tcp if proto == TCP else spec.on_udp and not ports & set(spec.udp_ports_of_others)
+
+    def _merge(self, observations: int) -> Sought:
+        """What any of these observations looks for."""
+        wants = [sought for bit, sought in self.sought.items() if observations >> bit & 1]
+        if not wants:
+            return Sought()
+        detecting = [want.include for want in wants if want.detect]
+        include = None if None in detecting else frozenset().union(*(some for some in detecting if some is not None))
+        ports = {port: number for want in reversed(wants) for port, number in want.ports.items()}
+        return Sought(include=include, ports=ports)
+
+    def _recall(self, endpoint: Endpoint) -> _Memory:
+        memory = self.known.pop(endpoint, None) or _Memory()
+        if len(self.known) >= self.size:
+            del self.known[next(iter(self.known))]
+        self.known[endpoint] = memory
+        return memory
+
+
+def _hints(ports: Iterable[tuple[int, ...]]) -> dict[int, int]:
+    """Port: the first protocol that names it."""
+    return {port: number for number, some in reversed(list(enumerate(ports))) for port in some}
