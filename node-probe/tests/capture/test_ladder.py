@@ -87,7 +87,7 @@ def test_slots_are_a_power_of_two(slots: int) -> None:
 
 @pytest.mark.root
 def test_rings_share_bounded_memory(wire: Wire) -> None:
-    capture = ladder.open_capture(Settings(rung="afpacket", slots=64, ring_bytes=100_000))
+    capture = ladder.open_capture(Settings(rung="afpacket", slots=64, ring_bytes=400_000))
     try:
         capture.attach(wire.host)
         with pytest.raises(CaptureError, match="used up by 1 interfaces"):

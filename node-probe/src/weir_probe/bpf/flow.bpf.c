@@ -25,6 +25,7 @@ struct work {
 	struct packet packet;
 	struct measurement measurement;
 	__u64 word; /* packets << 40 | bytes to count */
+	__u64 payload; /* observations that want it */
 	__u32 leaves; /* 1: from the workload behind the interface */
 	__u32 pad;
 };
@@ -313,7 +314,7 @@ inlined int insert(__u64 hash, const struct flow *flow, const struct weir_iface 
 }
 
 /* Of a packet that was counted: its layers, what it shows of the flow's performance, its flags, its payload. */
-inlined void describe(struct __sk_buff *skb, struct weir_slot *slot, const struct weir_iface *iface, struct work *work, __u8 sender)
+inlined void describe(struct __sk_buff *skb, struct weir_slot *slot, struct work *work, __u8 sender)
 {
 	const struct packet *p = &work->packet;
 	__u64 now = jiffies64(), headers = p->headers;
@@ -329,7 +330,7 @@ inlined void describe(struct __sk_buff *skb, struct weir_slot *slot, const struc
 		measure(skb, slot, p, &work->measurement, (sender ^ slot->opener) & 1, fresh, both & TCP_FIN);
 	if (p->proto == PROTO_TCP)
 		remember_flags(slot, sender, p->tcp_flags);
-	if (iface->payload & (slot->observations | slot->peer_observations))
+	if (once(work->payload) & (slot->observations | slot->peer_observations))
 		take_in(skb, slot, p, (sender ^ slot->opener) & 1);
 }
 
@@ -370,7 +371,7 @@ inlined void account(struct __sk_buff *skb, struct work *work, const struct weir
 		wait_for_insertion(hashed, &flow);
 	}
 	if (slot)
-		describe(skb, slot, iface, work, flow.sender);
+		describe(skb, slot, work, flow.sender);
 	else
 		tell(outcome, word);
 }
@@ -444,6 +445,7 @@ inlined void observe(struct __sk_buff *skb, __u8 egress)
 	p = &work->packet;
 	clear(p);
 	p->segments = skb->gso_segs > 1 ? skb->gso_segs : 1; /* Linux 5.1 */
+	work->payload = iface->payload; /* for the verifier: what needs `iface` later is walked for each way that found it */
 	work->leaves = egress == iface->pod_side;
 	outcome = parse(skb, iface->raw_ip, p);
 	if (outcome >= 0) {
@@ -509,6 +511,7 @@ int weir_orphan(struct __sk_buff *skb)
 	p->headers = orphan.headers;
 	work->leaves = orphan.leaves;
 	work->word = orphan.word;
+	work->payload = 0;
 	index = orphan.iface;
 	iface = map_lookup(WEIR_MAP(ifaces), &index);
 	if (iface)

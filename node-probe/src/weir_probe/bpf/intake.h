@@ -8,8 +8,8 @@
 
 #define TURN_BYTES 4096
 #define FRESH_BYTES (1u << 20)
-#define CHUNK_BYTES 16384
-#define CHUNKS 5 /* a GSO packet of 64 KiB; of BIG TCP what is beyond is a gap */
+#define CHUNK_BYTES 32768
+#define CHUNKS 2 /* a GSO packet of 64 KiB; of BIG TCP what is beyond is a gap */
 #define RATE_WINDOW 27 /* log2 of ns: 134 ms */
 #define NO_WAKEUP 1 /* BPF_RB_NO_WAKEUP */
 
@@ -79,6 +79,8 @@ inlined int write_segment(struct __sk_buff *skb, const struct weir_segment *head
 		WRITE(512);
 	if (take <= 2048)
 		WRITE(2048);
+	if (take <= 8192)
+		WRITE(8192);
 	WRITE(CHUNK_BYTES);
 }
 

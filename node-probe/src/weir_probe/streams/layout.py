@@ -162,8 +162,8 @@ TURN_BYTES: Final = 4096
 #: Bytes that a flow gives of every segment while nobody has told its mode.
 FRESH_BYTES: Final = 1 << 20
 #: Of one segment, in chunks of the largest class of records; the rest of a larger one (BIG TCP) is a gap.
-CHUNK_BYTES: Final = 16_384
-SEGMENT_BYTES: Final = 5 * CHUNK_BYTES
+CHUNK_BYTES: Final = 32_768
+SEGMENT_BYTES: Final = 2 * CHUNK_BYTES
 
 INTAKE: Final = np.dtype(
     [
