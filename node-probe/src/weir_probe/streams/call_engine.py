@@ -158,6 +158,11 @@ class CallEngine:
         """A connection is not what it was taken for."""
         self.endpoints.wrong(reader.endpoint(1 - reader.opener ^ reader.turned))
 
+    def demand(self, reader: Conversation) -> None:
+        """All of a connection's segments are needed, and of later ones to its endpoint."""
+        reader.needs_all = True
+        self.endpoints.demand(reader.endpoint(1 - reader.opener ^ reader.turned))
+
     def give_up(self, reader: Conversation) -> None:
         """No protocol was found in a connection."""
         self.endpoints.failed(reader.endpoint(1 - reader.opener), reader.last_ns)
@@ -187,6 +192,7 @@ class CallEngine:
         endpoint = reader.endpoint(1 - opener)
         reader.choice = self.endpoints.choose(reader.proto, endpoint, int(reader.port[opener]), observations)
         reader.mute = self.endpoints.given_up(endpoint, self.now_ns)
+        reader.needs_all = self.endpoints.needs_all(endpoint)
         self.readers[place] = reader
         return reader
 

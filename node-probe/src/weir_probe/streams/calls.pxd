@@ -46,6 +46,10 @@ cdef class CallBook:
         unsigned long long size,
         unsigned int seq=*,
     ) noexcept
+    @cython.locals(conversation=cython.int)
+    cpdef void expire(self, unsigned long long before_ns) noexcept
+    @cython.locals(row=cython.int, newer=cython.int, late=cython.bint)
+    cdef void _expire(self, int conversation, unsigned long long before_ns) noexcept
     cpdef void hold(self, int row) noexcept
     @cython.locals(place=cython.int, row=cython.int, conversation=cython.int, held=cython.int)
     cpdef void release(self) noexcept

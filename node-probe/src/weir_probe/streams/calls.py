@@ -252,10 +252,22 @@ class CallBook:
 
     def expire(self, before_ns: int) -> None:
         """What was asked before then and has no response timed out."""
-        late = (self.calls["state"] == _WAITS) & (self.calls["request_ns"] < before_ns)
-        for row in np.flatnonzero(late).tolist():
-            self.status[row] = _TIMEOUT
-            self._finish(row)
+        for conversation in range(len(self.in_flight)):
+            if self.in_flight[conversation]:
+                self._expire(conversation, before_ns)
+
+    def _expire(self, conversation: int, before_ns: int) -> None:
+        row = self.oldest[conversation]
+        late = False
+        while row >= 0 and self.request_ns[row] < before_ns:
+            newer = self.newer[row]
+            if self.state[row] == _WAITS:
+                self.status[row] = _TIMEOUT
+                self._finish(row)
+                late = True
+            row = newer
+        if late:
+            self.step_out(conversation)  # their responses may still come, and are no others'
 
     def hold(self, row: int) -> None:
         """A done call is to be read again: `release` lets it be."""

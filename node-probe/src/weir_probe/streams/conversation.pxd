@@ -26,7 +26,7 @@ cdef class Conversation:
     cdef Half first, second
     cdef readonly Parser parser
     cdef readonly int protocol, turned, row, tries, errors, switches
-    cdef readonly bint needs_all
+    cdef public bint needs_all
     cdef bint by_id, waits_for_more, switched, takes_turns, quiet
     cdef int spoke
     cdef Py_ssize_t limit

@@ -79,7 +79,7 @@ class Conversation:
         self.parser = _NO_PARSER
         self.protocol = -1
         self.by_id = False
-        self.needs_all = False  # Spec.every_segment
+        self.needs_all = False  # of its segments, not the first of each turn only
         self.limit = DETECT_LIMIT
         self.turned = 0  # 1: the flow's opener is the protocol's server
         #: The conversation's row in the book, given when the protocol is known.
@@ -459,7 +459,7 @@ class Conversation:
         self.parser.datagrams = self.proto == _UDP
         self.protocol = index
         self.by_id = spec.pairs_by_id
-        self.needs_all = spec.every_segment
+        self.needs_all |= spec.every_segment
         self.limit = spec.parse_limit
         self.first.limit = self.second.limit = spec.parse_limit
         return True

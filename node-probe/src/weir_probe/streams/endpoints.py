@@ -50,6 +50,7 @@ class _Memory:
     protocol: int = _UNKNOWN
     failures: int = 0
     until_ns: int = 0
+    needs_all: bool = False
 
 
 class Endpoints:
@@ -83,6 +84,15 @@ class Endpoints:
         if memory.failures >= MAX_FAILURES:
             times = min(memory.failures - MAX_FAILURES, 16)
             memory.until_ns = now_ns + min(GIVE_UP_NS << times, MAX_GIVE_UP_NS)
+
+    def demand(self, endpoint: Endpoint) -> None:
+        """The first bytes of each turn are not enough to follow it."""
+        self._recall(endpoint).needs_all = True
+
+    def needs_all(self, endpoint: Endpoint) -> bool:
+        """Whether every segment of its connections is needed, as far as is known."""
+        memory = self.known.get(endpoint)
+        return memory is not None and memory.needs_all
 
     def given_up(self, endpoint: Endpoint, now_ns: int) -> bool:
         """Whether nobody looks at its connections now."""

@@ -25,6 +25,8 @@ cdef class LiveCalls:
     cdef readonly unsigned long long stale, heard
     cdef readonly unsigned long long mask
     cdef readonly bint crowded
+    cdef bint loses
+    cdef unsigned long long lost_before
     cdef object on_crowded, given_up, lock, stopping, thread
     cdef unsigned long long expired_ns
 
@@ -36,6 +38,7 @@ cdef class LiveCalls:
         place=cython.Py_ssize_t,
         word=cython.uint,
         count=cython.int,
+        lost=cython.ulonglong,
     )
     cpdef int drain(self, int most) except -1
     @cython.locals(
@@ -51,6 +54,7 @@ cdef class LiveCalls:
         captured=cython.Py_ssize_t,
         flags=cython.uint,
         wants=cython.uchar,
+        missing=cython.ulonglong,
         wanted=cython.ulonglong,
     )
     cdef void hear(self, Py_ssize_t at) except *

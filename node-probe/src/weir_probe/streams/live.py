@@ -73,6 +73,8 @@ class LiveCalls:
         self.stale = 0  # segments of flows that are no more
         self.heard = 0  # segments that were read
         self.mask = 0
+        self.lost_before = 0  # segments that found no room, by the last look
+        self.loses = False  # some since the one before
         self.crowded = False
         self.on_crowded = on_crowded
         self.given_up: deque[tuple[int, int, int]] = deque()  # when to look again, at which slot, whose reader
@@ -149,12 +151,12 @@ class LiveCalls:
             while more and not self.stopping.is_set():
                 with self.lock:
                     more = self.drain(_BATCH) == _BATCH
-                    self._look_again(time.monotonic_ns())
+                    self.look_again(time.monotonic_ns())
                     crowded = self.crowded
                 if crowded and self.on_crowded is not None:
                     self.on_crowded()
 
-    def _look_again(self, now_ns: int) -> None:
+    def look_again(self, now_ns: int) -> None:
         """What has waited too long; flows that were given up."""
         if now_ns - self.expired_ns > _EXPIRE_NS:
             self.expired_ns = now_ns
@@ -175,6 +177,9 @@ class LiveCalls:
         at = ring.tail[0]
         head = ring.head[0]
         count = 0
+        lost = self.ring.lost()
+        self.loses = lost != self.lost_before
+        self.lost_before = lost
         while at < head and (most == 0 or count < most):
             if most and self.book.count >= self.engine.most_done:
                 self.crowded = True
@@ -185,11 +190,11 @@ class LiveCalls:
             if word & _BUSY:
                 break
             if not word & _DISCARDED:
+                self.heard += 1
                 self.hear(place + _RECORD_HEAD)
             at += (word & _LENGTH) + _RECORD_HEAD + 7 & ~7
             count += 1
         ring.tail[0] = at
-        self.heard += count
         return count
 
     def hear(self, at: int) -> None:
@@ -211,6 +216,7 @@ class LiveCalls:
                 self.leave_alone(slot, 0)
                 return
             self.number[slot] = reader.number
+        missing = reader.missing
         if not reader.mute:
             seq = cursor.u32le(at + _SEQ)
             ack = cursor.u32le(at + _ACK)
@@ -218,6 +224,10 @@ class LiveCalls:
             captured = cursor.u32le(at + _CAPTURED)
             flags = cursor.u8(at + _FLAGS)
             engine.hear(reader, way, flags, seq, ack, cursor, at + _HEAD_BYTES, captured, length, ts_ns)
+        if not reader.needs_all and not reader.mute and reader.protocol >= 0:
+            # pipelined; or the end of a message is beyond what a turn gives, unless it was lost on the way
+            if self.book.pipelines[reader.row] or (reader.missing > missing and not self.loses):
+                engine.demand(reader)
         wants = self.mode_for(reader)
         if self.mode[slot] != wants:
             self.mode[slot] = wants
@@ -236,7 +246,7 @@ class LiveCalls:
             return _GIVEN_UP
         if reader.protocol < 0:
             return _FRESH
-        return _EVERY if reader.needs_all or self.book.pipelines[reader.row] else _FIRST
+        return _EVERY if reader.needs_all else _FIRST
 
     def forget(self, slot: int) -> None:
         """The slot has no reader any more."""

@@ -9,4 +9,7 @@ cdef class Segments:
     cdef readonly unsigned long long size
     cdef unsigned long long[:] tail
     cdef const unsigned long long[:] head
+    cdef unsigned long long[:, :] losses
     cdef readonly Cursor cursor
+
+    cpdef unsigned long long lost(self) noexcept

@@ -42,6 +42,7 @@ class Segments:
         self.heads = np.zeros(1, np.uint64) if head is None else head
         self.intakes = np.zeros(0, INTAKE) if intakes is None else intakes
         self.payload = np.zeros(1, PAYLOAD) if payload is None else payload
+        self.losses = self.payload["lost"].data
         self.size = size
         self.tail = self.tails.data
         self.head = self.heads.data
@@ -53,6 +54,10 @@ class Segments:
         """Bytes a second that one flow may give, and all together."""
         for name, rate in (("flow_limit", flow_rate), ("node_limit", node_rate)):
             self.payload[name] = min((rate << RATE_WINDOW_BITS) // 1_000_000_000, 0xFFFFFFFF)
+
+    def lost(self) -> int:
+        """Segments that were asked for and did not come."""
+        return self.losses[0, 0] + self.losses[0, 1] + self.losses[0, 2]
 
     @property
     def waiting(self) -> int:
