@@ -100,9 +100,9 @@ def test_bounds_of_rate(rung: Rung, wire: Wire, limit: str, reason: str) -> None
         capture.close()
 
 
-def test_a_successor_goes_on_where_the_reader_stopped(rung: Rung, wire: Wire) -> None:
+def test_a_successor_goes_on_where_the_reader_stopped(wire: Wire) -> None:
     wire.up()
-    first = opened(rung)
+    first = opened("core")
     with redis(wire) as port, socket.create_connection((wire.pod4, port), timeout=30) as connection:
         with observed(first, wire) as live:
             connection.sendall(resp(b"ECHO", b"before"))
@@ -113,7 +113,7 @@ def test_a_successor_goes_on_where_the_reader_stopped(rung: Rung, wire: Wire) ->
         first.leave()
         connection.sendall(resp(b"ECHO", b"while nobody reads"))
         connection.recv(100)
-        second = ladder.adopt(fds, state, Settings(rung=rung, slots=1024))
+        second = ladder.adopt(fds, state, Settings(rung="core", slots=1024))
         try:
             live = Live(second)
             live.observe(0)

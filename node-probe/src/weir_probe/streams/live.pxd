@@ -27,7 +27,8 @@ cdef class LiveCalls:
     cdef readonly bint crowded
     cdef bint loses
     cdef unsigned long long lost_before
-    cdef object on_crowded, given_up, lock, stopping, thread
+    cdef object on_crowded, given_up, stopping, thread
+    cdef readonly object lock
     cdef unsigned long long expired_ns
 
     @cython.locals(
