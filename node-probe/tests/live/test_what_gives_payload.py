@@ -32,6 +32,15 @@ def ask(connection: socket.socket, what: bytes = GET, times: int = 1) -> None:
         assert connection.recv(65_536)
 
 
+@contextmanager
+def pair(wire: Wire, port: int) -> Iterator[tuple[socket.socket, socket.socket]]:
+    """A connection to the pod, and its other end."""
+    with wire.in_pod(lambda: socket.create_server((wire.pod4, port))) as listener, connected(wire.pod4, port) as client:
+        server, _ = listener.accept()
+        with server:
+            yield client, server
+
+
 def segments(live: Live) -> int:
     live.settled()
     return int(live.capture.segments.payload["segments"][0])
@@ -73,53 +82,51 @@ def test_of_one_that_takes_turns_the_first_bytes_of_each(capture: Capture, wire:
     body = bytes(20 * TURN_BYTES)
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body
     wire.up()
-    with observed(capture, wire) as live, wire.in_pod(lambda: socket.create_server((wire.pod4, 8080))) as listener:
-        with connected(wire.pod4, 8080) as client, listener.accept()[0] as server:
-            for turn in range(20):
-                client.sendall(b"GET /%d HTTP/1.1\r\nHost: shop\r\n\r\n" % turn)
-                server.recv(4096)
-                server.sendall(answer)
-                left = len(answer)
-                while left:
-                    left -= len(client.recv(left))
-                if turn == 9:
-                    live.settled()
-                    assert live.mode(8080) == FIRST
-                    before = int(capture.segments.payload["bytes"][0])
-            calls = live.settled()
+    with observed(capture, wire) as live, pair(wire, 8080) as (client, server):
+        for turn in range(20):
+            client.sendall(b"GET /%d HTTP/1.1\r\nHost: shop\r\n\r\n" % turn)
+            server.recv(4096)
+            server.sendall(answer)
+            left = len(answer)
+            while left:
+                left -= len(client.recv(left))
+            if turn == 9:
+                live.settled()
+                assert live.mode(8080) == FIRST
+                before = int(capture.segments.payload["bytes"][0])
+        calls = live.settled()
     assert [(call["status"], call["response_bytes"]) for call in calls] == [("ok", len(answer))] * 20
     assert int(capture.segments.payload["bytes"][0]) - before <= 10 * (TURN_BYTES + 100)
 
 
 def test_what_is_no_protocol_is_given_up_and_looked_at_again(core: Capture, wire: Wire) -> None:
     wire.up()
-    with observed(core, wire) as live, wire.in_pod(lambda: socket.create_server((wire.pod4, 9000))) as listener:
-        with connected(wire.pod4, 9000) as client, listener.accept()[0] as server:
-            for _ in range(20):
-                client.sendall(b"\xfe" + os.urandom(200))
-                server.recv(4096)
-                live.settled()
-            assert live.mode(9000) == GIVEN_UP
-            before = segments(live)
-            for _ in range(20):
-                client.sendall(b"\xfe" + os.urandom(200))
-                server.recv(4096)
-            assert segments(live) == before
-            live.calls.look_again(time.monotonic_ns() + 120_000_000_000)
-            assert live.mode(9000) == FRESH
-            client.sendall(b"GET / HTTP/1.1\r\nHost: shop\r\n\r\n")
+    with observed(core, wire) as live, pair(wire, 9000) as (client, server):
+        for _ in range(20):
+            client.sendall(b"\xfe" + os.urandom(200))
             server.recv(4096)
-            server.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
-            client.recv(4096)
-            assert [call["type"] for call in live.settled()] == ["GET"]
+            live.settled()
+        assert live.mode(9000) == GIVEN_UP
+        before = segments(live)
+        for _ in range(20):
+            client.sendall(b"\xfe" + os.urandom(200))
+            server.recv(4096)
+        assert segments(live) == before
+        live.calls.look_again(time.monotonic_ns() + 120_000_000_000)
+        assert live.mode(9000) == FRESH
+        client.sendall(b"GET / HTTP/1.1\r\nHost: shop\r\n\r\n")
+        server.recv(4096)
+        server.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+        client.recv(4096)
+        assert [call["type"] for call in live.settled()] == ["GET"]
 
 
 def test_an_endpoint_that_speaks_nothing_known_is_left_alone(core: Capture, wire: Wire) -> None:
     wire.up()
-    with observed(core, wire) as live, wire.in_pod(lambda: socket.create_server((wire.pod4, 9001))) as listener:
+    with observed(core, wire) as live:
         for connection in range(MAX_FAILURES + 1):
             before = int(core.segments.payload["bytes"][0])
-            with connected(wire.pod4, 9001) as client, listener.accept()[0] as server:
+            with pair(wire, 9001) as (client, server):
                 for _ in range(20):
                     client.sendall(b"\xfe" + os.urandom(200))
                     server.recv(4096)

@@ -56,6 +56,7 @@ cdef class LiveCalls:
         flags=cython.uint,
         wants=cython.uchar,
         missing=cython.ulonglong,
+        beyond=cython.bint,
         wanted=cython.ulonglong,
     )
     cdef void hear(self, Py_ssize_t at) except *

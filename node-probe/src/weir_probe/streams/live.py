@@ -224,10 +224,10 @@ class LiveCalls:
             captured = cursor.u32le(at + _CAPTURED)
             flags = cursor.u8(at + _FLAGS)
             engine.hear(reader, way, flags, seq, ack, cursor, at + _HEAD_BYTES, captured, length, ts_ns)
-        if not reader.needs_all and not reader.mute and reader.protocol >= 0:
-            # pipelined; or the end of a message is beyond what a turn gives, unless it was lost on the way
-            if self.book.pipelines[reader.row] or (reader.missing > missing and not self.loses):
-                engine.demand(reader)
+        # pipelined; or the end of a message is beyond what a turn gives, unless it was lost on the way
+        beyond = reader.missing > missing and not self.loses
+        if not reader.needs_all and reader.protocol >= 0 and (beyond or self.book.pipelines[reader.row]):
+            engine.demand(reader)
         wants = self.mode_for(reader)
         if self.mode[slot] != wants:
             self.mode[slot] = wants
