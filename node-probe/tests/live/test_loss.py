@@ -6,7 +6,7 @@ import os
 import socket
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -21,7 +21,7 @@ SIZES = 97  # answers have as many lengths, so that a shift of fewer shows
 
 @pytest.fixture(params=["core", "afpacket"])
 def rung(request: pytest.FixtureRequest) -> Rung:
-    return request.param
+    return cast("Rung", request.param)
 
 
 def opened(rung: Rung, **settings: Any) -> Capture:
@@ -61,25 +61,25 @@ def accounted(live: Live) -> None:
     assert int(live.capture.segments.payload["segments"][0]) == live.calls.heard
 
 
-@pytest.mark.parametrize("pipelined", [1, 50])
-def test_a_ring_that_is_full(rung: Rung, wire: Wire, pipelined: int) -> None:
+@pytest.mark.parametrize(("pipelined", "ring"), [(1, 8192), (50, 65_536)])
+def test_a_ring_that_is_full(rung: Rung, wire: Wire, pipelined: int, ring: int) -> None:
     wire.up()
-    capture = opened(rung, payload_bytes=8192)
+    capture = opened(rung, payload_bytes=ring)
     try:
         with redis(wire) as port, observed(capture, wire) as live:
 
             def stall(turn: int) -> None:
-                if turn % 20 == 5:
+                if turn % 60 == 5:
                     live.calls.lock.acquire()
-                elif turn % 20 == 15:
+                elif turn % 60 == 55:
                     live.calls.lock.release()
                     time.sleep(0.05)
 
-            echo(wire.pod4, port, 200, pipelined, stall)
+            echo(wire.pod4, port, 180, pipelined, stall)
             calls = live.settled()
             lost = live.calls.lost()
             assert lost["ring_full"] > 0
-            assert 0 < paired_rightly(calls) < 200 * pipelined
+            assert 0 < paired_rightly(calls) < 180 * pipelined
             accounted(live)
     finally:
         capture.close()
