@@ -113,7 +113,7 @@ class Target:
             assert ((calls["response_ns"] == 0) | (calls["response_ns"] >= calls["request_ns"])).all()
         book.release()
         assert (book.calls_left, book.conversations_left) == (_CALLS, 2)
-        engine.known.clear()
+        engine.endpoints.known.clear()
 
 
 def _pieces(said: bytes) -> Iterator[bytes]:

@@ -119,7 +119,6 @@ class CallEngine:
             reader.fins |= 3 if tcp_flags & _RST else 1 << way
             if reader.fins == 3:
                 reader.finish()
-                reader.over = True
 
     def sweep(self) -> None:
         """Time out what has waited too long, and forget connections that are over; `take` does it once a second."""
