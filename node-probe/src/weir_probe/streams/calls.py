@@ -8,7 +8,7 @@ that finds no room is counted as lost, with the reason.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -428,11 +428,3 @@ class CallBook:
         self.state[row] = _DONE
         self.finished[self.count] = row
         self.count += 1
-
-
-def columns(calls: npt.NDArray[Any], column: int) -> list[bytes]:
-    """A text column of some rows of CALL."""
-    heap = calls["text"].tobytes()
-    first = np.arange(len(calls)) * TEXT + calls["start"][:, column]
-    ends = first + calls["length"][:, column]
-    return [heap[a:b] for a, b in zip(first.tolist(), ends.tolist(), strict=True)]
