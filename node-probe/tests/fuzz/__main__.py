@@ -12,7 +12,7 @@ import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from fuzz.build import BUILD, fuzzer
+from fuzz.build import BUILD, ROOT, fuzzer
 from fuzz.harness import MAX_INPUT
 from fuzz.seeds import CORPUS, corpus_of, seeds_of_captures, seeds_of_tests
 from weir_probe.protocols.registry import NAMES
@@ -42,7 +42,7 @@ def main() -> int:
 
 def fuzz(program: Path, protocol: str, inputs: Path, *arguments: str) -> int:
     """Run libFuzzer on a folder of inputs; what it finds is written to build/fuzz/."""
-    paths = [BUILD / "site", Path(__file__).parents[1], Path(sysconfig.get_path("purelib")), *_api()]
+    paths = [BUILD / "site", Path(__file__).parents[1], Path(sysconfig.get_path("purelib")), ROOT / "api/src"]
     limits = [f"-max_len={MAX_INPUT}", "-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=1"]
     done = subprocess.run(
         [program, str(inputs), *arguments, *limits, f"-artifact_prefix={BUILD}/{protocol}-"],
@@ -50,10 +50,6 @@ def fuzz(program: Path, protocol: str, inputs: Path, *arguments: str) -> int:
         check=False,
     )
     return done.returncode
-
-
-def _api() -> list[Path]:
-    return [Path(__file__).parents[3] / "api/src"]
 
 
 def _write(folder: Path, inputs: Iterable[bytes]) -> None:

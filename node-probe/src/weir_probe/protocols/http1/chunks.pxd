@@ -3,7 +3,7 @@ cimport cython
 from weir_probe.protocols.http1.head cimport line_end
 from weir_probe.wire.cursor cimport Cursor
 
-cdef Py_ssize_t _MAX_LINE, _NEED_MORE, _INVALID, _MAX_DIGITS
+cdef Py_ssize_t _MAX_LINE, _INVALID, _MAX_DIGITS
 
 @cython.locals(size=cython.longlong, first=cython.Py_ssize_t, byte=cython.uint)
 cdef long long size_of(Cursor cursor, Py_ssize_t at, Py_ssize_t end) noexcept

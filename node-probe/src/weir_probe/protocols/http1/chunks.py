@@ -6,12 +6,12 @@ from __future__ import annotations
 from typing import Final
 
 from weir_probe.protocols.http1.head import line_end
-from weir_probe.protocols.parser import INVALID, NEED_MORE
+from weir_probe.protocols.parser import INVALID
 from weir_probe.wire.cursor import Cursor
 
 #: Of a line that gives a size, with its extensions, and of all trailer fields.
 MAX_LINE: Final = 4096
-_MAX_LINE, _NEED_MORE, _INVALID = MAX_LINE, NEED_MORE, INVALID
+_MAX_LINE, _INVALID = MAX_LINE, INVALID
 _MAX_DIGITS = 13  # 2^52
 
 

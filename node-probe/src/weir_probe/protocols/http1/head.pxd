@@ -4,7 +4,7 @@ from weir_probe.wire.cursor cimport Cursor
 
 cdef unsigned int _HTTP
 cdef long long _NO_LENGTH, _BAD_LENGTH, _MAX_LENGTH
-cdef Py_ssize_t _MAX_METHOD, _NEED_MORE, _INVALID
+cdef Py_ssize_t _MAX_METHOD
 cdef int _PLAIN, _CHUNKED, _OTHER
 
 cpdef bint is_version(Cursor cursor, Py_ssize_t at) noexcept

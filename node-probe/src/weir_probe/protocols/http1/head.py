@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from weir_probe.protocols.parser import INVALID, NEED_MORE
 from weir_probe.wire.cursor import Cursor
 
 #: The first four bytes of a status line, and of a version.
@@ -19,7 +18,6 @@ MAX_METHOD: Final = 32
 _MAX_LENGTH = 1 << 53
 _HTTP, _NO_LENGTH, _BAD_LENGTH, _MAX_METHOD = HTTP, NO_LENGTH, BAD_LENGTH, MAX_METHOD
 _PLAIN, _CHUNKED, _OTHER = PLAIN, CHUNKED, OTHER
-_NEED_MORE, _INVALID = NEED_MORE, INVALID
 
 
 def is_version(cursor: Cursor, at: int) -> bool:
@@ -44,7 +42,7 @@ def method_end(cursor: Cursor, at: int, end: int) -> int:
 
 
 def line_end(cursor: Cursor, at: int, end: int) -> int:
-    """Behind the line end of the field at `at`, with lines that fold it (RFC 9112 §5.2); NEED_MORE.
+    """Behind the line end of the field at `at`, with lines that fold it (RFC 9112 §5.2); 0: it is not there.
 
     A lone LF ends a line too (§2.2).
     """

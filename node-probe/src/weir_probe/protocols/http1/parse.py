@@ -150,11 +150,11 @@ class Http1(Parser):
             side.coding = head.coding
             if way and self.final:
                 side.reset()
-        elif not side.has_body:
-            side.reset()
-        elif head.coding == _CHUNKED:
+        elif side.has_body and head.coding == _CHUNKED:
             side.state = _CHUNKS
-        elif head.coding == _OTHER or head.length == _BAD_LENGTH or (way and head.length == _NO_LENGTH):
+        elif side.has_body and (
+            head.coding == _OTHER or head.length == _BAD_LENGTH or (way and head.length == _NO_LENGTH)
+        ):
             side.state = _UNTIL_CLOSE
         else:
             side.reset()
