@@ -25,7 +25,7 @@ REGISTRY: Final = "node-probe/src/weir_probe/protocols/registry.py"
 
 def begin(name: str, root: Path = ROOT) -> list[Path]:
     """Make a protocol of this name; returns its files. ValueError: the name is none, or there is such a protocol."""
-    if not re.fullmatch(r"[a-z][a-z0-9]{1,30}", name):
+    if not re.fullmatch(r"[a-z][a-z0-9]{0,30}", name):
         raise ValueError(f"{name}: a name is lower-case letters and digits")
     registry = root / REGISTRY
     before = registry.read_text()
