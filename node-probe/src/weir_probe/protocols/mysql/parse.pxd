@@ -19,7 +19,7 @@ cdef unsigned int _BULK_EXECUTE, _CHANGE_USER, _CLOSE, _CONNECT, _EXECUTE, _FETC
 cdef unsigned int _PING, _PREPARE, _QUERY, _QUIT, _RESET, _RESET_CONNECTION, _STATISTICS
 cdef unsigned int _COMPRESS, _DEPRECATE_EOF, _PROTOCOL_41, _QUERY_ATTRIBUTES, _SECURE_CONNECTION, _TLS, _ZSTD
 cdef unsigned long long _BIG
-cdef bytes _WIDE
+cdef tuple _WIDE
 
 cdef bint _is_plausible(unsigned int size, unsigned int command) noexcept
 

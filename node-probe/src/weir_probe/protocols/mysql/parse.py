@@ -79,7 +79,7 @@ _NUMBER: Final = 9
 #: The statement that was prepared last, whose id the client need not know yet (MariaDB).
 _LATEST: Final = 0xFFFFFFFF
 #: Character sets whose characters of two bytes may end in a backslash: Big5, Shift JIS, GBK, CP932, GB18030.
-_WIDE: Final = b"\x01\x0d\x1c\x54\x57\x58\x5f\x60\xf8\xf9\xfa"
+_WIDE: Final = (1, 13, 28, 84, 87, 88, 95, 96, 248, 249, 250)
 
 
 class MySQL(Parser):

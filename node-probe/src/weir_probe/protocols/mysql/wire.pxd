@@ -11,5 +11,5 @@ cpdef unsigned int u24(Cursor cursor, Py_ssize_t at) noexcept
 cpdef unsigned long long number(Cursor cursor, Py_ssize_t at) noexcept
 @cython.locals(first=cython.uint)
 cpdef Py_ssize_t behind(Cursor cursor, Py_ssize_t at) noexcept
-@cython.locals(size=cython.uint, before=cython.uint)
+@cython.locals(size=cython.uint, before=cython.uint, level=cython.uint)
 cpdef bint is_compressed(Cursor cursor, Py_ssize_t at, Py_ssize_t end) noexcept

@@ -79,4 +79,5 @@ def is_compressed(cursor: Cursor, at: int, end: int) -> bool:
     before = u24(cursor, at + 4)
     if before == 0:
         return u24(cursor, at + 7) + 4 <= size and cursor.u8(at + 10) <= 1
-    return before > size and cursor.u8(at + 7) == 0x78 and cursor.u8(at + 8) in b"\x01\x5e\x9c\xda"
+    level = cursor.u8(at + 8)
+    return before > size and cursor.u8(at + 7) == 0x78 and level in (0x01, 0x5E, 0x9C, 0xDA)  # in C, bytes are signed
