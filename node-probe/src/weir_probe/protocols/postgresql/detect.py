@@ -9,6 +9,8 @@ from weir_probe.protocols.strings import text_end
 from weir_probe.wire.cursor import Cursor
 
 _MAX_MESSAGES = 8
+#: Of an error or a notice: they quote statements.
+_MAX_ERROR = 1 << 20
 #: Minor versions that are in use, and the one by which clients try what a server answers.
 _MINORS = (0, 2, 9999)
 
@@ -125,7 +127,12 @@ def _of_server(cursor: Cursor, at: int, end: int, size: int) -> int:
     if kind in "EN":
         if whole and (cursor.u8(end - 1) or cursor.u8(end - 2)):
             return -1
-        return 1 if cursor.u8(body) == ord("S") and is_text(cursor, body, text_end(cursor, body, end)) else -1
+        stop = text_end(cursor, body, end)
+        if size > _MAX_ERROR or cursor.u8(body) != ord("S") or not is_text(cursor, body, stop):
+            return -1
+        if stop + 1 >= end:
+            return 0
+        return 1 if cursor.u8(stop + 1) in b"VC" else -1  # severity again, untranslated (since 9.6), or the code
     if kind == "T":
         return _columns(cursor, body, end, whole)
     if kind == "R":
