@@ -78,11 +78,11 @@ def test_a_protocol_that_pipelines_gives_every_segment(capture: Capture, wire: W
         assert [call["type"] for call in live.settled()] == ["GET", "SET", "GET"]
 
 
-def test_of_one_that_takes_turns_the_first_bytes_of_each(capture: Capture, wire: Wire) -> None:
+def test_of_one_that_takes_turns_the_first_bytes_of_each(core: Capture, wire: Wire) -> None:
     body = bytes(20 * TURN_BYTES)
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body
     wire.up()
-    with observed(capture, wire) as live, pair(wire, 8080) as (client, server):
+    with observed(core, wire) as live, pair(wire, 8080) as (client, server):
         for turn in range(20):
             client.sendall(b"GET /%d HTTP/1.1\r\nHost: shop\r\n\r\n" % turn)
             server.recv(4096)
@@ -93,10 +93,10 @@ def test_of_one_that_takes_turns_the_first_bytes_of_each(capture: Capture, wire:
             if turn == 9:
                 live.settled()
                 assert live.mode(8080) == FIRST
-                before = int(capture.segments.payload["bytes"][0])
+                before = int(core.segments.payload["bytes"][0])
         calls = live.settled()
     assert [(call["status"], call["response_bytes"]) for call in calls] == [("ok", len(answer))] * 20
-    assert int(capture.segments.payload["bytes"][0]) - before <= 10 * (TURN_BYTES + 100)
+    assert int(core.segments.payload["bytes"][0]) - before <= 10 * (TURN_BYTES + 100)
 
 
 def test_what_is_no_protocol_is_given_up_and_looked_at_again(core: Capture, wire: Wire) -> None:
