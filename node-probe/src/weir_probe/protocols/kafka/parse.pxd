@@ -59,7 +59,7 @@ cdef class Kafka(Parser):
     cdef void _add_topic(self, Cursor cursor, Message message) except *
     @cython.locals(held=cython.uint, bits=cython.int, place=cython.Py_ssize_t)
     cdef void _add_id(self, Cursor cursor, Py_ssize_t at, Message message) noexcept
-    @cython.locals(at=cython.Py_ssize_t)
+    @cython.locals(at=cython.Py_ssize_t, high=cython.ulonglong)
     cdef void _add_offset(self, Cursor cursor, Message message) noexcept
     @cython.locals(
         key=cython.uint,

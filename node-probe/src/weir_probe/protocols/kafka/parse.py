@@ -231,10 +231,11 @@ class Kafka(Parser):
 
     def _add_offset(self, cursor: Cursor, message: Message) -> None:
         at = self.body.offset
-        if cursor.u32(at) > 0x7FFFFFFF:
+        high = cursor.u32(at)
+        if high > 0x7FFFFFFF:
             message.add_text(b"-1")
         else:
-            message.add_number(cursor.u32(at) << 32 | cursor.u32(at + 4))
+            message.add_number(high << 32 | cursor.u32(at + 4))
 
     # ---- responses
 
