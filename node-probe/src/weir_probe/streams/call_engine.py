@@ -139,18 +139,17 @@ class CallEngine:
             if reader is not None:
                 self.end(reader)
 
-    def enrol(self, reader: Conversation, spec: Spec) -> int:
-        """A row in the book for a connection whose protocol is known; -1: there is no room."""
+    def enrol(self, reader: Conversation, protocol: int) -> int:
+        """A row in the book for a connection that speaks this one of `protocols`; -1: there is no room."""
         client = reader.opener ^ reader.turned
         sides = [client, 1 - client]
         workload = int(reader.workload_side != client)
-        row = self.book.begin(
-            reader.addr[sides], reader.port[sides], reader.proto, spec.pairs_by_id, reader.slot, workload
-        )
+        by_id = self.protocols[protocol].pairs_by_id
+        row = self.book.begin(reader.addr[sides], reader.port[sides], reader.proto, by_id, reader.slot, workload)
         if row < 0:
             self.unread += 1
             return row
-        self.endpoints.spoke(reader.endpoint(1 - client), self.protocols.index(spec))
+        self.endpoints.spoke(reader.endpoint(1 - client), protocol)
         return row
 
     def doubt(self, reader: Conversation) -> None:

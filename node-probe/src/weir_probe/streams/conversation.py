@@ -48,8 +48,8 @@ class Owner(Protocol):
     protocols: tuple[Spec, ...]
     redacts: bool
 
-    def enrol(self, reader: Conversation, spec: Spec) -> int:
-        """A row in the book for a connection whose protocol is known; -1: there is no room."""
+    def enrol(self, reader: Conversation, protocol: int) -> int:
+        """A row in the book for a connection that speaks this one of `protocols`; -1: there is no room."""
 
     def doubt(self, reader: Conversation) -> None:
         """A connection is not what it was taken for."""
@@ -450,7 +450,7 @@ class Conversation:
             if self.row >= 0:
                 self.book.end(self.row)
             self.turned = turned
-            self.row = self.owner.enrol(self, spec)
+            self.row = self.owner.enrol(self, index)
         if self.row < 0:
             self.mute = True
             return False
