@@ -21,9 +21,9 @@ setup: ## apt packages, venv, compiled parts
 demo: setup ## a small shop of network namespaces, observed live
 	@$(BIN)/weir demo
 
-test: setup lint ## the tests, JOBS at a time, with real eBPF, real servers, a real kube-apiserver and a real cluster
+test: setup lint ## every test but those of the whole cluster (e2e), JOBS at a time, with real eBPF, servers and kube-apiserver
 	-PYTHONPATH=tests:. $(BIN)/python -m kube.binaries
-	$(BIN)/pytest --numprocesses=$(JOBS) --no-loadscope-reorder --deselect=$(BUILT_AGAIN)
+	$(BIN)/pytest --numprocesses=$(JOBS) --no-loadscope-reorder --ignore=tests/e2e/cluster --deselect=$(BUILT_AGAIN)
 
 cluster-up: setup ## a real Kubernetes cluster on this machine, of NODES nodes; prints how to reach it
 	@PYTHONPATH=tests:. $(BIN)/python -m kube.binaries >/dev/null
