@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 NODES  ?= 2
 ROUNDS ?= 5
-JOBS   ?= 3
+JOBS   ?= 2
 PARTS  := api operator node-probe cli
 BUILT_AGAIN := tests/test_images.py::test_built_again_it_is_the_same
 export PYTHON VENV

@@ -45,6 +45,8 @@ def values(schema: dict[str, Any], definitions: dict[str, Any]) -> st.SearchStra
         ((pattern, child),) = schema["patternProperties"].items()
         keys = st.sampled_from([key for key in KEYS if re.search(pattern, key)])
         return st.dictionaries(keys, values(child, definitions), max_size=2)
+    if "additionalProperties" in schema and "properties" not in schema:
+        return st.dictionaries(st.sampled_from(KEYS), values(schema["additionalProperties"], definitions), max_size=2)
     if "pattern" in schema:
         return st.from_regex(schema["pattern"].removesuffix("$") + r"\Z").filter(
             lambda text: len(text) <= schema.get("maxLength", 99)

@@ -111,6 +111,7 @@ def test_a_full_flow_table_is_counted_and_reported(bare_site: Site) -> None:
     )
 
 
+@pytest.mark.timeout(900)  # making the pods takes most of it
 def test_five_hundred_pods_on_a_node(site: Site) -> None:
     for number in range(500):
         site.start(f"checkout-{number}")

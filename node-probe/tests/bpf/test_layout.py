@@ -1,6 +1,7 @@
 """The kernel's structures and numpy's are one layout: compared by the BTF that the compiler wrote."""
 
 import json
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -46,6 +47,18 @@ def signals_btf() -> list[dict[str, Any]]:
     return types_of(kernel_signals.OBJECT)
 
 
+@pytest.fixture(scope="module")
+def header_btf(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """Of flow.h alone: a program's object need not tell of what no map holds."""
+    folder = tmp_path_factory.mktemp("btf")
+    source, target = folder / "segment.c", folder / "segment.o"
+    source.write_text('#include <linux/types.h>\n#include "flow.h"\nstruct weir_segment segment;\n')
+    triplet = f"/usr/include/{os.uname().machine}-linux-gnu"
+    flags = ["-g", "-O2", "-target", "bpf", f"-I{OBJECT.parent}", f"-I{triplet}"]
+    subprocess.run(["clang", *flags, "-c", str(source), "-o", str(target)], check=True)
+    return types_of(target)
+
+
 def types_of(path: Path) -> list[dict[str, Any]]:
     done = subprocess.run(["bpftool", "-j", "btf", "dump", "file", path], capture_output=True, text=True, check=True)
     types = json.loads(done.stdout)["types"]
@@ -61,8 +74,12 @@ def size_of(types: dict[int, dict[str, Any]], type_id: int) -> int:
 
 
 @pytest.mark.parametrize("name", PAIRS)
-def test_structures_agree(btf: list[dict[str, Any]], signals_btf: list[dict[str, Any]], name: str) -> None:
+def test_structures_agree(
+    btf: list[dict[str, Any]], signals_btf: list[dict[str, Any]], header_btf: list[dict[str, Any]], name: str
+) -> None:
     every = signals_btf if name.startswith(("weir_signal", "weir_netns")) else btf
+    if name == "weir_segment":
+        every = header_btf
     types = {kind["id"]: kind for kind in every}
     (struct,) = (kind for kind in every if kind["kind"] == "STRUCT" and kind["name"] == name)
     dtype = PAIRS[name]
