@@ -241,6 +241,7 @@ class TestNode:
         run = subprocess.Popen(
             [sys.executable, "-c", textwrap.dedent(program), uid_end],
             cwd=Path(__file__).parent,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
             stdout=subprocess.PIPE,
             text=True,
         )
