@@ -191,7 +191,7 @@ def test_columns(cluster: ControlPlane, namespace: str) -> None:
         ("flowobservation", "Observes the flows of the workloads"),
         ("flowobservation.spec.selector.direction", "flows that peers open to the selected pods"),
         ("flowobservation.status.conditions.reason", "Why, for programs"),
-        ("nodeprobe.status.counters", "What became of every packet"),
+        ("nodeprobe.status", "The probe's report"),
         ("l7protocol.spec.framing", "Where a message ends"),
     ],
 )

@@ -42,7 +42,7 @@ OPERATOR: dict[tuple[str, str], tuple[str, ...]] = {
 }
 PROBE: dict[tuple[str, str], tuple[str, ...]] = {
     ("weir.dev", "nodeprobes"): READ,
-    ("weir.dev", "nodeprobes/status"): ("patch",),
+    ("weir.dev", "nodeprobes/status"): ("update", "patch"),
     ("", "pods"): READ,
 }
 

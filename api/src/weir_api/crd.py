@@ -95,6 +95,8 @@ _KEPT: Final = frozenset(
         *("x-kubernetes-validations", "x-kubernetes-list-type", "x-kubernetes-list-map-keys"),
     }
 )
+#: All that a structural schema says of what the API server stores as it is.
+_OF_WHOLE: Final = ("type", "description", "x-kubernetes-preserve-unknown-fields", "x-kubernetes-map-type")
 # additionalProperties: false is how Kubernetes treats unknown fields anyway; CEL rules check the names of labels
 _DROPPED: Final = frozenset({"title", "additionalProperties", "propertyNames", "$defs", "x-weir-type"})
 
@@ -108,6 +110,8 @@ def structural(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> dic
         target = definitions[schema["$ref"].rsplit("/", 1)[1]]
         merged = {**target, **{k: v for k, v in schema.items() if k != "$ref"}}
         return structural(merged, definitions)
+    if "x-kubernetes-preserve-unknown-fields" in schema:
+        return {key: schema[key] for key in _OF_WHOLE}
     if "anyOf" in schema:
         options = [option for option in schema["anyOf"] if option.get("type") != "null"]
         if len(options) != 1:

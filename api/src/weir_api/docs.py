@@ -25,6 +25,7 @@ _ELSEWHERE: Final = {
     "Redaction": ("flowobservation.md", "spec.redaction"),
     "L7ProtocolSpec": ("l7protocol.md", "spec"),
 }
+_UNCHECKED: Final = "x-kubernetes-preserve-unknown-fields"
 _BOUNDS: Final = {
     "minimum": "≥ {}",
     "exclusiveMinimum": "> {}",
@@ -56,12 +57,15 @@ def rows(model: type[BaseModel], page: str) -> list[Row]:
     return list(_walk("", schema, schema.get("$defs", {}), page))
 
 
-def _walk(path: str, schema: Mapping[str, Any], definitions: Mapping[str, Any], page: str) -> Iterator[Row]:
+def _walk(
+    path: str, schema: Mapping[str, Any], definitions: Mapping[str, Any], page: str, *, unchecked: bool = False
+) -> Iterator[Row]:
     for name, child in schema.get("properties", {}).items():
         place = f"{path}.{name}" if path else name
         resolved, reference = _resolve(child, definitions)
         items, item_reference = _resolve(resolved.get("items", {}), definitions)
         link = _link(reference or item_reference, page)
+        below = unchecked or _UNCHECKED in resolved
         yield Row(
             path=place,
             type=_type(resolved, items),
@@ -69,11 +73,11 @@ def _walk(path: str, schema: Mapping[str, Any], definitions: Mapping[str, Any], 
             default=_default(child),
             constraints="; ".join(_constraints(resolved, items)),
             description=(child.get("description") or resolved.get("description", "")) + link,
-            rules=[rule["message"] for rule in resolved.get("x-kubernetes-validations", ())],
+            rules=[] if below else [rule["message"] for rule in resolved.get("x-kubernetes-validations", ())],
         )
         if not link:
-            yield from _walk(place, resolved, definitions, page)
-            yield from _walk(f"{place}[]", items, definitions, page)
+            yield from _walk(place, resolved, definitions, page, unchecked=below)
+            yield from _walk(f"{place}[]", items, definitions, page, unchecked=below)
 
 
 def _resolve(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
@@ -120,6 +124,8 @@ def _constraints(schema: Mapping[str, Any], items: Mapping[str, Any]) -> Iterato
             yield text.format(schema[keyword])
     if "pattern" in schema:
         yield f"`{schema['pattern']}`"
+    if _UNCHECKED in schema:
+        yield "checked by its reader, not by the API server"
     if items and "properties" not in items:
         of_item = list(_constraints(items, {}))
         if of_item:

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from weir_api.base import DnsName, Model, Time
+from weir_api.base import STORED_AS_IT_IS, DnsName, Model, Time
 from weir_api.conditions import Condition
 from weir_api.flowobservation import CallLogs, Downgrade, FlowLogs, Peer, Percent, Protocols, Redaction
 from weir_api.l7protocol import L7ProtocolSpec
@@ -65,6 +65,8 @@ class PlannedProtocol(Model):
 
 class NodeProbeSpec(Model):
     """The plan of one node."""
+
+    model_config = STORED_AS_IT_IS
 
     observations: list[PlannedObservation] = Field(
         default_factory=list,
@@ -275,6 +277,8 @@ class ObservationReport(Model):
 class NodeProbeStatus(Model):
     """The probe's report."""
 
+    model_config = STORED_AS_IT_IS
+
     observed_generation: int | None = Field(None, description="The generation of the spec that this is about.")
     plan_hash: Annotated[str, Field(max_length=64)] | None = Field(None, description="The plan in use.")
     heartbeat_time: Time | None = Field(None, description="When the probe last reported.")
@@ -287,12 +291,7 @@ class NodeProbeStatus(Model):
         default_factory=list, max_length=MAX_OBSERVATIONS, description="What each observation measured."
     )
     issues: list[Issue] = Field(default_factory=list, max_length=10, description="What is wrong on this node.")
-    conditions: list[Condition] = Field(
-        default_factory=list,
-        max_length=8,
-        description="Capturing, Ready.",
-        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
-    )
+    conditions: list[Condition] = Field(default_factory=list, max_length=8, description="Capturing, Ready.")
 
 
 class NodeProbe(Model):

@@ -42,6 +42,17 @@ def test_a_report_is_seen(kube: ControlPlane, node: str, follow: Follow) -> None
     assert "weir-probe" in {each["manager"] for each in managers["metadata"]["managedFields"]}
 
 
+def test_a_report_is_seen_although_the_plan_changed_meanwhile(kube: ControlPlane, node: str) -> None:
+    unaware = Told(node, kube.kubeconfig).cluster  # follows nothing: it knows the NodeProbe by its own reports alone
+    for number in range(3):
+        put(kube, node, f"plan-{number}")
+        assert unaware.report(NodeProbeStatus(version=str(number)))
+        held = kube.get("nodeprobe", node)
+        assert held["status"]["version"] == str(number)
+        assert held["spec"] == observing(f"plan-{number}").wire()
+    unaware.close()
+
+
 def test_the_last_state_stays_while_it_is_away(
     kube: ControlPlane, node: str, namespace: str, follow: Follow, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -126,7 +137,7 @@ def test_without_permission_it_says_which(
     told = follow(node, kube.service_account_kubeconfig(namespace, "nobody"))
     assert not told.cluster.report(NodeProbeStatus())
     eventually(lambda: sum('cannot list resource "' in record.message for record in caplog.records) == 2)
-    assert 'cannot patch resource "nodeprobes/status"' in caplog.text
+    assert 'cannot get resource "nodeprobes"' in caplog.text
 
 
 def test_closing_is_prompt_and_final(kube: ControlPlane, node: str, namespace: str, follow: Follow) -> None:
@@ -188,4 +199,4 @@ def test_in_a_pod_it_is_the_service_account(kube: ControlPlane, namespace: str) 
         text=True,
         check=True,
     )
-    assert f'User "system:serviceaccount:{namespace}:default" cannot patch resource' in done.stderr
+    assert f'User "system:serviceaccount:{namespace}:default" cannot get resource' in done.stderr

@@ -1,7 +1,7 @@
 """This node's plan: it appears, changes, cannot be used, is deleted."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,6 @@ from kube.control_plane import ControlPlane
 from weir_api.nodeprobe import CaptureReport, HookCount, NodeProbeSpec, NodeProbeStatus
 
 pytestmark = pytest.mark.kube
-CRD = Path(__file__).parents[3] / "crds/nodeprobes.yaml"
 Follow = Callable[[str, Path], Told]
 
 
@@ -25,17 +24,11 @@ def put(kube: ControlPlane, node: str, spec: dict[str, Any]) -> int:
 
 
 @pytest.fixture
-def unusable(kube: ControlPlane) -> Iterator[dict[str, Any]]:
-    """A plan that the schema allows and the contract does not, as a newer operator's might be."""
-    path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/nodeprobes.weir.dev"
-    schema = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties"
-    bound = f"{schema}/observations/items/properties/uid/maxLength"
-    longer = [{"op": "replace", "path": bound, "value": 100}]
-    kube.request("PATCH", path, longer, "application/json-patch+json")
+def unusable() -> dict[str, Any]:
+    """A plan that the contract does not allow, as a newer operator's might be."""
     spec = observing("one").wire()
     spec["observations"][0]["uid"] = "u" * 65
-    yield spec
-    kube.apply(CRD, "--server-side", "--force-conflicts")
+    return spec
 
 
 def test_it_appears_changes_and_goes(kube: ControlPlane, node: str, follow: Follow) -> None:
@@ -75,6 +68,18 @@ def test_reports_are_no_change_of_the_plan(kube: ControlPlane, node: str, follow
     put(kube, node, observing("two").wire())
     told.until_plan(observing("two"))
     assert len(told.plans) == 2
+
+
+@pytest.mark.parametrize("status", [{"capture": "all", "heartbeatTime": 5}, {"capture": {"hooks": [1]}}])
+def test_a_report_of_somebody_else_is_no_predecessor(
+    kube: ControlPlane, node: str, follow: Follow, status: dict[str, Any]
+) -> None:
+    put(kube, node, observing("one").wire())
+    patch = f"--patch={json.dumps({'status': status})}"
+    kube.kubectl("patch", "nodeprobe", node, "--subresource=status", "--type=merge", patch)
+    told = follow(node, kube.kubeconfig)
+    told.until_plan(observing("one"))
+    assert told.predecessors == []
 
 
 def test_other_nodes_plans_are_not_ours(kube: ControlPlane, node: str, follow: Follow) -> None:

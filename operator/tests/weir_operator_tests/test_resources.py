@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -57,6 +58,24 @@ def test_a_plan_that_somebody_else_changed_is_known_as_such() -> None:
     spec["observations"][0]["maxSeries"] = 5
     assert read_probe({"metadata": meta, "spec": spec}).plan_hash == ""
     assert read_probe({"metadata": meta, "spec": {"observations": 5}}).plan_hash == ""
+
+
+MEASURED = {"uid": "u", "generation": 1}
+PEER = {"name": "shop/web", "bytesPerSecond": 1.0}
+TOO_MUCH: dict[str, dict[str, Any]] = {
+    "observations": {"observations": [MEASURED] * 65},
+    "issues": {"issues": [{"reason": "R", "message": ""}] * 11},
+    "peers": {"observations": [{**MEASURED, "topPeers": [PEER] * 11}]},
+    "a name": {"observations": [{**MEASURED, "topPeers": [{**PEER, "name": "x" * 257}]}]},
+    "a message": {"issues": [{"reason": "R", "message": "x" * 513}]},
+    "a rate whose sum is infinite": {"observations": [{**MEASURED, "bytesPerSecond": 1e308}]},
+    "a count whose sum is no int64": {"observations": [{**MEASURED, "series": 2**62}]},
+}
+
+
+@pytest.mark.parametrize("status", TOO_MUCH.values(), ids=TOO_MUCH)
+def test_a_report_beyond_its_bounds_is_not_read(status: dict[str, Any]) -> None:
+    assert read_probe({"metadata": META, "status": status}).unreadable.startswith("status.")
 
 
 def test_pods_of_workloads_are_known_by_their_owners() -> None:

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from weir_api.nodeprobe import NodeProbeSpec, NodeProbeStatus
 from weir_probe.cluster.api import Api, ApiError, UnreachableError
-from weir_probe.cluster.views import Plan, Pods
+from weir_probe.cluster.views import Plan, Pods, version_of
 from weir_probe.cluster.watch import Trouble, Watch
 from weir_probe.plan.pods import LocalPod
 
@@ -24,6 +24,7 @@ _log = logging.getLogger(__name__)
 _NODE_PROBES: Final = "/apis/weir.dev/v1alpha1/nodeprobes"
 _PODS: Final = "/api/v1/pods"
 _CLOSE_S: Final = 1.5
+_REREAD_S: Final = 5.0
 
 
 class Cluster:
@@ -55,9 +56,9 @@ class Cluster:
         self._api = Api(kubeconfig)
         self._closing = threading.Event()
         self._pods = Pods(on_pods, self._closing)
-        plan = Plan(on_plan, on_fault, on_predecessor)
+        self._plan = Plan(on_plan, on_fault, on_predecessor)
         self._watches = (
-            Watch(self._api, _NODE_PROBES, f"metadata.name={node}", plan, self._closing),
+            Watch(self._api, _NODE_PROBES, f"metadata.name={node}", self._plan, self._closing),
             Watch(self._api, _PODS, f"spec.nodeName={node}", self._pods, self._closing),
         )
         targets = {"plan": self._watches[0].run, "pods": self._watches[1].run, "pods-told": self._pods.tell}
@@ -82,19 +83,12 @@ class Cluster:
         self._api.close()
 
     def report(self, status: NodeProbeStatus) -> bool:
-        """Replace the status of this node's NodeProbe, where there is one; takes 5 s at most.
+        """Replace the status of this node's NodeProbe, where there is one; each request takes 5 s at most.
 
         False, and logged, when the API server is away or refuses: to be made up for by the next report.
         """
-        body = {
-            "apiVersion": "weir.dev/v1alpha1",
-            "kind": "NodeProbe",
-            "metadata": {"name": self._node},
-            "status": status.wire(),
-        }
-        path = f"{_NODE_PROBES}/{quote(self._node, safe='')}/status"
         try:
-            self._api.apply(path, body)
+            self._replace_status(status)
         except (ApiError, UnreachableError) as error:
             if isinstance(error, ApiError) and error.status == 404:
                 _log.debug("no NodeProbe %s to report to", self._node)
@@ -103,3 +97,25 @@ class Cluster:
             return False
         self._reporting.over()
         return True
+
+    def _replace_status(self, status: NodeProbeStatus) -> None:
+        path = f"{_NODE_PROBES}/{quote(self._node, safe='')}"
+        try:
+            self._put_status(path, status, self._plan.version or self._version_at(path))
+        except ApiError as error:
+            if error.status != 409:
+                raise
+            # somebody, most likely the operator, wrote to it, and the watch has not told of that yet
+            self._put_status(path, status, self._version_at(path))
+
+    def _version_at(self, path: str) -> int:
+        return version_of(self._api.get(path, {}, _REREAD_S))
+
+    def _put_status(self, path: str, status: NodeProbeStatus, version: int) -> None:
+        body = {
+            "apiVersion": "weir.dev/v1alpha1",
+            "kind": "NodeProbe",
+            "metadata": {"name": self._node, "resourceVersion": str(version)},
+            "status": status.wire(),
+        }
+        self._plan.heard(version_of(self._api.replace(f"{path}/status", body)))

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from pydantic import ValidationError
 
@@ -27,13 +27,17 @@ class Planned:
 
     uid: str
     generation: int
+    version: int
     spec: Raw
     #: When a probe of this node last reported hooks that capture; None where none has.
     captured: datetime | None
 
 
 class Plan:
-    """Tells of this node's plan: one object that is there or not."""
+    """Tells of this node's plan: one object that is there or not.
+
+    `version` is the resourceVersion that it had when it was last heard of; 0 while it is not there.
+    """
 
     def __init__(
         self,
@@ -44,19 +48,19 @@ class Plan:
         self._on_plan = on_plan
         self._on_fault = on_fault
         self._on_predecessor = on_predecessor
+        self.version = 0
         #: (UID, generation) of what was told last; ("", 0): that there is none
         self._told: tuple[str, int] | None = None
         self._faulty = False
 
     def read(self, raw: Raw) -> Planned:
         metadata = raw["metadata"]
-        status = raw.get("status") or {}
-        captured = status.get("heartbeatTime") if (status.get("capture") or {}).get("hooks") else None
         return Planned(
             str(metadata["uid"]),
             int(metadata.get("generation", 0)),
+            version_of(raw),
             raw.get("spec") or {},
-            datetime.fromisoformat(captured) if captured else None,
+            _captured(raw.get("status")),
         )
 
     def replace(self, present: list[Planned]) -> None:
@@ -66,8 +70,9 @@ class Plan:
             self._gone()
 
     def put(self, record: Planned) -> None:
-        version = (record.uid, record.generation)
-        if version == self._told:  # a change of its status: our own report
+        self.heard(record.version)
+        told = (record.uid, record.generation)
+        if told == self._told:  # a change of its status: our own report
             return
         if self._told is None and record.captured is not None:
             self._on_predecessor(record.captured)
@@ -79,12 +84,17 @@ class Plan:
         else:
             self._well()
             self._on_plan(spec, record.generation)
-        self._told = version
+        self._told = told
+
+    def heard(self, version: int) -> None:
+        """It has this resourceVersion; by the watch or by the answer to a report, in any order."""
+        self.version = max(self.version, version)
 
     def remove(self, record: Planned) -> None:  # noqa: ARG002 - there is only one
         self._gone()
 
     def _gone(self) -> None:
+        self.version = 0
         if self._told != ("", 0):
             self._well()
             self._on_plan(None, 0)
@@ -94,6 +104,20 @@ class Plan:
         if self._faulty:
             self._on_fault(None)
             self._faulty = False
+
+
+def version_of(raw: Raw) -> int:
+    """The resourceVersion of an object: an integer that rises."""
+    return int(raw["metadata"]["resourceVersion"])
+
+
+def _captured(status: Any) -> datetime | None:
+    """When a report says that hooks were attached; None where it does not, or is no report of ours: nobody checks it
+    before us."""
+    try:
+        return datetime.fromisoformat(status["heartbeatTime"]) if status["capture"]["hooks"] else None
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def _fault(error: ValidationError) -> str:

@@ -1,7 +1,8 @@
 """What the operator needs of a probe's report, in records a tenth as large as the contract's models.
 
 Thousands of reports are held at a time, and some hundred come in a second. What is not read here (hooks, interfaces,
-the probe's own conditions) is neither checked nor kept; the CRD's schema has bounded it already.
+the probe's own conditions) is neither checked nor kept. What is read is bounded here and nowhere before: the API server
+stores reports as they are, and a node that was taken over may write anything.
 """
 
 import sys
@@ -13,13 +14,15 @@ from pydantic.dataclasses import dataclass
 
 from weir_api.base import Time
 from weir_api.flowobservation import Downgrade
-from weir_api.nodeprobe import LATENCY_BUCKETS, Issue
+from weir_api.nodeprobe import LATENCY_BUCKETS, MAX_OBSERVATIONS, Issue
 
 _CONFIG: Final = ConfigDict(alias_generator=to_camel, populate_by_name=True)
 #: Peers and observations have the same names in thousands of reports.
-_Shared = Annotated[str, AfterValidator(sys.intern)]
-_Amount = Annotated[float, Field(ge=0)]
-_Count = Annotated[int, Field(ge=0)]
+_Shared = Annotated[str, Field(max_length=256), AfterValidator(sys.intern)]
+#: Sums over 8,192 nodes stay within the int64 that a FlowObservation's status has; a probe that sees ten million packets
+#: a second counts so far in three years.
+_Count = Annotated[int, Field(ge=0, le=1 << 50)]
+_Amount = Annotated[float, Field(ge=0, le=1e15)]
 
 
 @dataclass(frozen=True, slots=True, config=_CONFIG)
@@ -68,9 +71,9 @@ class Measured:
     series: _Count = 0
     overflowed_flows: _Count = 0
     calls: Calls | None = None
-    top_peers: tuple[PeerRate, ...] = ()
-    effective: tuple[Downgrade, ...] = ()
-    issues: tuple[Issue, ...] = ()
+    top_peers: Annotated[tuple[PeerRate, ...], Field(max_length=10)] = ()
+    effective: Annotated[tuple[Downgrade, ...], Field(max_length=16)] = ()
+    issues: Annotated[tuple[Issue, ...], Field(max_length=5)] = ()
 
     @property
     def overflowed(self) -> int:
@@ -90,7 +93,7 @@ class PacketCounts:
     """What the hooks of a node saw, and what of it was lost, since its probe started."""
 
     seen: Packets = Packets()
-    lost: tuple[Packets, ...] = ()
+    lost: Annotated[tuple[Packets, ...], Field(max_length=32)] = ()
 
 
 @dataclass(frozen=True, slots=True, config=_CONFIG)
@@ -109,8 +112,8 @@ class Report:
     heartbeat_time: Time | None = None
     counters: PacketCounts | None = None
     overhead: Cost | None = None
-    observations: tuple[Measured, ...] = ()
-    issues: tuple[Issue, ...] = ()
+    observations: Annotated[tuple[Measured, ...], Field(max_length=MAX_OBSERVATIONS)] = ()
+    issues: Annotated[tuple[Issue, ...], Field(max_length=10)] = ()
 
 
 _REPORT: Final = TypeAdapter(Report)
