@@ -19,8 +19,8 @@ from weir_api.nodeprobe import LATENCY_BUCKETS, MAX_OBSERVATIONS, Issue
 _CONFIG: Final = ConfigDict(alias_generator=to_camel, populate_by_name=True)
 #: Peers and observations have the same names in thousands of reports.
 _Shared = Annotated[str, Field(max_length=256), AfterValidator(sys.intern)]
-#: Sums over 8,192 nodes stay within the int64 that a FlowObservation's status has; a probe that sees ten million packets
-#: a second counts so far in three years.
+#: Sums over 8,192 nodes stay within the int64 that a FlowObservation's status has; a probe that sees ten million
+#: packets a second counts so far in three years.
 _Count = Annotated[int, Field(ge=0, le=1 << 50)]
 _Amount = Annotated[float, Field(ge=0, le=1e15)]
 
