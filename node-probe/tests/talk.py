@@ -27,15 +27,16 @@ class Step:
     shift: int = 0
     acks: int = 0
     window: int = 65535
+    options: bytes = b""
 
 
-def C(what: int | bytes, flags: int = PSH | ACK, **bent: int) -> Step:  # noqa: N802 -- the client, as in a play
+def C(what: int | bytes, flags: int = PSH | ACK, **bent: int | bytes) -> Step:  # noqa: N802 -- the client, as in a play
     """Flags alone, or data (with PSH and ACK, or other flags)."""
     step = Step(True, flags, what) if isinstance(what, bytes) else Step(True, what)
-    return replace(step, **bent)  # type: ignore[arg-type]  # integers, all of them
+    return replace(step, **bent)  # type: ignore[arg-type]  # as the fields are
 
 
-def S(what: int | bytes, flags: int = PSH | ACK, **bent: int) -> Step:  # noqa: N802 -- the server
+def S(what: int | bytes, flags: int = PSH | ACK, **bent: int | bytes) -> Step:  # noqa: N802 -- the server
     return replace(C(what, flags, **bent), from_client=False)
 
 
@@ -54,9 +55,10 @@ class Talk:
         (source, sport), (destination, dport) = (CLIENT, SERVER) if step.from_client else (SERVER, CLIENT)
         seq = due[me] + step.shift
         ack = due[1 - me] + step.acks if step.flags & ACK else 0
-        header = struct.pack(">HHIIBBHHH", sport, dport, seq % 2**32, ack % 2**32, 0x50, step.flags, step.window, 0, 0)
+        words = 5 + len(step.options) // 4 << 4
+        header = struct.pack(">HHIIBBHHH", sport, dport, seq % 2**32, ack % 2**32, words, step.flags, step.window, 0, 0)
         self.now_ns += step.after_ms * MS
-        packet = ip(source, destination, TCP, header + step.data)
+        packet = ip(source, destination, TCP, header + step.options + step.data)
         self.frames.append(Frame(ethernet(packet), self.now_ns))
         due[me] = max(due[me], seq + len(step.data) + (step.flags & (SYN | FIN) != 0))
         return self

@@ -16,43 +16,19 @@ from conversation import C as Says
 from conversation import Conversation, Frame
 from conversation import S as Hears
 from frames import ICMP, UDP
+from performance.engines import SLOTS, Kernel
 from performance.test_ends import AFTER_HANDSHAKE, ENDS
 from talk import ACK, FIN, PSH, RST, SYN, C, S, Step, Talk, opened
-from weir_probe.capture import ladder, syscall
-from weir_probe.capture.kernel import KernelCapture
-from weir_probe.capture.model import HOST, CaptureError, Interface, Selected, Settings
+from weir_probe.capture.model import CaptureError
 from weir_probe.streams.engine import FlowEngine
 from weir_probe.streams.layout import LIVE, SLOT, TIMES
-from weir_probe.streams.measures import MEASURED, Measures
 from weir_probe.streams.performance import close_type
 from weir_probe.streams.table import FlowTable
 
 pytestmark = pytest.mark.root
-LOOPBACK = Interface(HOST, 1, "lo", pod_side=False, id=1)
-SLOTS = 1 << 14
 #: Of a slot, what a packet that changes nothing may leave as it was.
 UNLIKE = ("last", "last_ns", "syn_ns", "synack_ns", "held_ns", "marks", "index", "iface", "observations", "generation",
           "workload_side")  # fmt: skip
-
-
-class Kernel:
-    """The program, run on frames with the times they have."""
-
-    def __init__(self, rung: Any) -> None:
-        capture = ladder.open_capture(Settings(rung=rung, slots=SLOTS, stamped=True))
-        assert isinstance(capture, KernelCapture)
-        self.capture = capture
-        capture.program([Selected(LOOPBACK, opened_in=1, opened_out=1)], {}, 1)
-        self.program = capture.fds()["program:0:weir_ingress"]
-
-    def play(self, frames: list[Frame], segments: int = 0) -> list[dict[str, Any]]:
-        """The flows of these frames alone."""
-        self.capture.slots[:] = np.zeros((), SLOT)
-        self.capture.measured[:] = np.zeros((), MEASURED)
-        for frame in frames:
-            syscall.test_run(self.program, frame.data, ifindex=1, ts_ns=frame.ts_ns, segments=segments)
-        Measures(self.capture.measured).apply(self.capture.samples())
-        return told(self.capture.slots, self.capture.measured)
 
 
 @pytest.fixture(scope="module", params=["core", "bcc"])
@@ -65,6 +41,12 @@ def kernel(request: pytest.FixtureRequest) -> Iterator[Kernel]:
         pytest.skip(f"this machine refuses the rung {request.param}: {error}")
     yield loaded
     loaded.capture.close()
+
+
+def played(kernel: Kernel, frames: list[Frame], segments: int = 0) -> list[dict[str, Any]]:
+    """The flows as the kernel's program sees them."""
+    kernel.play(frames, segments)
+    return told(kernel.capture.slots, kernel.capture.measured)
 
 
 def engine(frames: list[Frame]) -> list[dict[str, Any]]:
@@ -93,6 +75,7 @@ def told(slots: npt.NDArray[Any], measured: npt.NDArray[Any]) -> list[dict[str, 
 
 CONVERSATIONS = {
     "handshake and one request": opened() >> C(b"GET /", after_ms=7) >> S(ACK, after_ms=2) >> S(b"200 OK", after_ms=18),
+    "SYN within a request": Talk() >> C(b"GET /") >> S(ACK) >> C(SYN) >> S(b"200 OK"),
     "no push": opened() >> C(b"POST /") >> C(b"more", ACK) >> S(ACK, after_ms=2) >> S(b"200 OK", after_ms=18),
     "too late": opened() >> C(b"GET /") >> S(ACK, after_ms=10_001) >> S(b"late", after_ms=20_001),
     "repeated handshake": Talk() >> C(SYN) >> C(SYN, shift=-1, after_ms=100) >> S(SYN | ACK) >> S(SYN | ACK, shift=-1)
@@ -124,7 +107,7 @@ for number, (_, steps) in enumerate(AFTER_HANDSHAKE):
 @pytest.mark.parametrize("name", CONVERSATIONS)
 def test_conversations(kernel: Kernel, name: str) -> None:
     frames = CONVERSATIONS[name].frames
-    assert kernel.play(frames) == engine(frames)
+    assert played(kernel, frames) == engine(frames)
 
 
 def test_udp_and_echo(kernel: Kernel) -> None:
@@ -137,7 +120,7 @@ def test_udp_and_echo(kernel: Kernel) -> None:
     )
     pings = Conversation("10.0.0.9", 0, "10.0.0.2", 0, ICMP) >> Says(b"ping") >> Hears(b"ping") >> Hears(b"x")
     frames = [*asks, *pings]
-    found = kernel.play(frames)
+    found = played(kernel, frames)
     assert found == engine(frames)
     assert sum(flow["count"][TIMES.index("art")] for flow in found) == 1
 
@@ -162,10 +145,10 @@ def test_any_conversation(kernel: Kernel, seed: int) -> None:
     for _ in range(50):
         frames = anything(chance).frames
         assert all(one.ts_ns <= other.ts_ns for one, other in pairwise(frames))
-        assert kernel.play(frames) == engine(frames)
+        assert played(kernel, frames) == engine(frames)
 
 
 def test_a_gso_packet_counts_its_segments(kernel: Kernel) -> None:
     frames = (opened() >> C(b"x" * 30) >> C(b"x" * 30, shift=-30)).frames
-    [flow] = kernel.play(frames, segments=10)
+    [flow] = played(kernel, frames, segments=10)
     assert flow["retrans"] == [10, 0]

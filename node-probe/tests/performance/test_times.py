@@ -84,6 +84,11 @@ def test_a_reset_or_impossible_flags_end_what_is_timed(broken: int) -> None:
     assert timed(flow, "art") == NEVER
 
 
+def test_a_syn_within_a_request_ends_it() -> None:
+    """One that comes late, or of whoever has the port now."""
+    assert timed((opened() >> C(b"GET /") >> C(SYN, shift=-6) >> S(b"200 OK")).flow(), "art") == NEVER
+
+
 def test_an_older_packet_times_nothing() -> None:
     flow = (opened() >> C(b"GET /") >> S(b"200 OK", after_ms=-2)).flow()
     assert timed(flow, "art") == NEVER

@@ -295,7 +295,7 @@ inlined void time_of(struct measurement *m, __u32 what, __u64 since_ns, __u64 ts
 
 inlined void time_opening(struct weir_slot *slot, const struct packet *p, struct measurement *m, __u32 kind, __u8 way, __u64 ts_ns)
 {
-	__u32 marks = m->marks;
+	__u32 marks = way ? m->marks : m->marks & ~REQUEST; /* whatever the client sends ends the request before it */
 
 	if (kind == TCP_SYN) {
 		if (!way && !(marks & SENT_SYN))

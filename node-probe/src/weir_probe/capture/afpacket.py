@@ -81,6 +81,7 @@ class _Ring:
     def __init__(self, sock: socket.socket, size: int) -> None:
         self.sock = sock
         self.size = size
+        self.segmented = gso.asked(sock)
         self.memory = np.frombuffer(mmap.mmap(sock.fileno(), size, mmap.MAP_SHARED), np.uint8)
         blocks = self.memory.reshape(-1, BLOCK_BYTES)
         self.status = blocks[:, _STATUS : _STATUS + 4].view(np.uint32)[:, 0]
@@ -90,13 +91,13 @@ class _Ring:
         self.next = int(full[np.argmin(self.sequence[full])]) if len(full) else int(np.argmax(self.sequence))
 
     @classmethod
-    def open(cls, interface: Interface, size: int, snap: int) -> "_Ring":
+    def open(cls, interface: Interface, size: int, snap: int, segmented: bool) -> "_Ring":
         """In the calling thread's network namespace. Nothing is seen of other interfaces: bound before it is fed."""
         sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         try:
             sock.setblocking(False)
             sock.setsockopt(SOL_PACKET, _PACKET_VERSION, _TPACKET_V3)
-            if gso.told():
+            if segmented:
                 gso.ask(sock)
             _cut_frames(sock, snap)
             request = (BLOCK_BYTES, size // BLOCK_BYTES, _FRAME_BYTES, size // _FRAME_BYTES, _RETIRE_MS, 0, 0)
@@ -114,7 +115,7 @@ class _Ring:
         for _ in range(len(self.status)):
             if not self.status[self.next] & _USER:
                 return
-            walk_block(self.memory, self.next * BLOCK_BYTES, engine, row, intake, gso.told())
+            walk_block(self.memory, self.next * BLOCK_BYTES, engine, row, intake, self.segmented)
             self.status[self.next] = _KERNEL
             self.next = (self.next + 1) % len(self.status)
 
@@ -269,7 +270,8 @@ class AfPacketCapture(Capture):
             )
         with self._lock:
             row = self._row(iface)
-        ring = in_netns(iface.netns, lambda: _Ring.open(iface, size, self._snap))
+        segmented = gso.told()  # here: the loopback of another namespace may be down
+        ring = in_netns(iface.netns, lambda: _Ring.open(iface, size, self._snap, segmented))
         with self._lock:
             self._taps[iface.key] = _Tap(iface, ring, row)
 

@@ -21,6 +21,11 @@ def ask(sock: socket.socket) -> None:
     sock.setsockopt(SOL_PACKET, _PACKET_VNET_HDR, 1)
 
 
+def asked(sock: socket.socket) -> bool:
+    """Whether this packet socket has the header before each frame."""
+    return bool(sock.getsockopt(SOL_PACKET, _PACKET_VNET_HDR))
+
+
 @lru_cache(maxsize=1)
 def told() -> bool:
     """Whether the header describes UDP's GSO frames too: a datagram of ours on the loopback, seen or not."""

@@ -216,6 +216,8 @@ class Performance:
 
     def _time_opening(self, index: int, p: Packet, kind: int, way: int, ts_ns: int) -> None:
         """SYN, SYN+ACK; RST and what no end may send ends what was being timed."""
+        if way == 0:  # whatever the client sends ends the request before it
+            self.marks[index] &= ~_REQUEST & _MASK
         if kind == _SYN:
             if way == 0 and not self.marks[index] & _SENT_SYN:
                 self.syn_ns[index] = ts_ns
