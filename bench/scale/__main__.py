@@ -6,7 +6,7 @@ import itertools
 import tempfile
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from kube.process import kill
 from operator_process import OperatorProcess
 from scale import cluster, contents
 from scale.contents import Manifest, Size
-from scale.measure import Moment, moment, rows
+from scale.measure import Moment, moment, row, rows, table
 from scale.server import Server
 
 _TIMEOUT_S: Final = 900.0
@@ -35,6 +35,7 @@ class Run:
         self.operator = operator
         self.standby: OperatorProcess | None = None
         self.started = time.monotonic()
+        self.table: list[list[str]] = []
 
     def say(self, text: str) -> None:
         print(f"[{time.monotonic() - self.started:6.0f} s] {text}", flush=True)
@@ -48,17 +49,19 @@ class Run:
         return moment(pids, text)
 
     @asynccontextmanager
-    async def measured(self, what: str) -> AsyncIterator[None]:
-        """Print what was used inside the `with`."""
+    async def measured(self, what: str) -> AsyncIterator[list[str]]:
+        """Print what was used inside the `with`, and keep it for the table, with what is added to the list there."""
         before, stats = await self.moment(), self.probes.stats()
-        yield
+        found: list[str] = []
+        yield found
         after, now = await self.moment(), self.probes.stats()
         reports = now["reports"] - stats["reports"]
         span = after.at - before.at
         size = (now["report_bytes"] - stats["report_bytes"]) / max(reports, 1)
-        self.say(f"{what}, {'; '.join(rows(before, after)[:1])}")
+        self.say(f"{', '.join([what, *found])}, {rows(before, after)[0]}")
         print("\n".join(rows(before, after)[1:]))
-        print(f"  reports/s: {reports / span:.1f}, NodeProbe {size / 1024:.1f} KiB; failed so far: {now['failed']}")
+        print(f"  reports/s: {reports / span:.1f} of {size / 1024:.1f} KiB; failed so far: {now['failed']}")
+        self.table.append(row(", ".join([what, *found, f"{reports / span:.0f} reports/s"]), before, after))
 
     async def get(self, content: Manifest) -> dict[str, Any]:
         where = cluster.OBSERVATIONS.format(f"namespaces/{content['metadata']['namespace']}/")
@@ -95,30 +98,27 @@ class Run:
 
     async def first_plans(self, wanted: list[Manifest]) -> None:
         """All observations but the one over the whole cluster."""
-        async with self.measured(f"{len(wanted)} observations applied and Ready"):
+        async with self.measured(f"{len(wanted)} observations applied") as found:
             await cluster.observe(self.server, wanted)
-            took = await self.until_all_ready()
-        self.say(f"  all Ready after {took:.1f} s")
+            found.append(f"all Ready after {await self.until_all_ready():.1f} s")
 
     async def one_policy(self, content: Manifest, generation: int, what: str) -> None:
         """From its apply to all plans written, and to Ready."""
         nodes = len(contents.matched(self.size, content))
-        async with self.measured(f"{what}: {nodes} nodes"):
+        async with self.measured(f"{what}: {nodes} nodes") as found:
             started = time.monotonic()
             await cluster.observe(self.server, [content])
             await self.until_held(content, generation, nodes)
-            written = time.monotonic() - started
+            found.append(f"all plans there after {time.monotonic() - started:.1f} s")
             await self.until_ready(content)
-            ready = time.monotonic() - started
-        self.say(f"  plans on all nodes after {written:.1f} s, Ready after {ready:.1f} s")
+            found.append(f"Ready after {time.monotonic() - started:.1f} s")
 
     async def deleted(self, content: Manifest, generation: int) -> None:
         """Until no plan has it any more."""
         where = cluster.OBSERVATIONS.format(f"namespaces/{content['metadata']['namespace']}/")
-        async with self.measured("policy deleted"):
+        async with self.measured("policy deleted") as found:
             await self.server.request("DELETE", f"{where}/{content['metadata']['name']}", {})
-            took = await self.until_held(content, generation, 0)
-        self.say(f"  gone from all plans after {took:.1f} s")
+            found.append(f"gone from all plans after {await self.until_held(content, generation, 0):.1f} s")
 
     async def steady(self, what: str, seconds: float) -> None:
         """Nothing happens but reports."""
@@ -187,8 +187,10 @@ async def scenario(given: argparse.Namespace, plane: ControlPlane, folder: Path)
         with (
             cluster.Probes(plane, folder, tokens, *flags) as probes,
             OperatorProcess(plane, folder) as operator,
+            ExitStack() as stack,
         ):
             run = Run(plane, server, size, probes, operator)
+            stack.callback(lambda: print(table(run.table)))  # what there is of it, should a step fail
             everywhere, *others = contents.observations(size)
             await run.first_plans(others)
             await run.one_policy(everywhere, 1, "one policy applied")

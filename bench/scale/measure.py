@@ -3,6 +3,7 @@
 import re
 import time
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from os import sysconf
 from pathlib import Path
@@ -92,6 +93,34 @@ def rows(before: Moment, after: Moment) -> list[str]:
     lines.append("  watch bytes/s: " + _rates(after.event_bytes - before.event_bytes, span))
     lines.append(f"  etcd database: {after.database_bytes / 2**20:.0f} MiB")
     return lines
+
+
+#: Heads of the table of all steps, of which `row` gives a line.
+HEADS: Final = ("step", "wall clock", "API server", "CPU per write", "etcd", "operator", "its memory (peak)", "writes")
+_WRITES: Final = frozenset({"POST", "PUT", "PATCH", "APPLY", "DELETE"})
+
+
+def row(what: str, before: Moment, after: Moment) -> list[str]:
+    """The difference as a line of the table. CPU per write: the API server's, with all that it does beside writes."""
+    span = after.at - before.at
+    used = {name: now.cpu_s - before.processes[name].cpu_s for name, now in after.processes.items()}
+    writes = sum(count for (verb, _), count in (after.requests - before.requests).items() if verb in _WRITES)
+    operator = after.processes["operator"]
+    return [
+        what,
+        f"{span:.0f} s",
+        f"{used['kube-apiserver'] / span:.2f} core",
+        f"{1000 * used['kube-apiserver'] / max(writes, 1):.1f} ms",
+        f"{used['etcd'] / span:.2f} core",
+        f"{100 * used['operator'] / span:.1f} % of a core",
+        f"{operator.rss / 2**20:.0f} MiB ({operator.peak / 2**20:.0f})",
+        str(writes),
+    ]
+
+
+def table(lines: Iterable[Sequence[str]]) -> str:
+    """In Markdown."""
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (HEADS, ["---"] * len(HEADS), *lines))
 
 
 def _rates(counted: Counter[tuple[str, str]] | Counter[str], span: float) -> str:

@@ -27,7 +27,7 @@ from weir_api.selector import Workload, selects
 Raw = dict[str, Any]
 PROBES_PATH: Final = "/apis/weir.dev/v1alpha1/nodeprobes"
 _PODS_PATH: Final = "/api/v1/pods"
-_REPORT_TO: Final = "/status?fieldManager=weir-probe&force=true"
+_METADATA_ONLY: Final = {"Accept": "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"}
 _PEERS: Final = [f"team-{n % 50:03}/{app}" for n, app in enumerate(("web", "api", "cart", "users", "stock") * 20)]
 #: Between a change and the report of it; a probe attaches meanwhile.
 _APPLY_S: Final = 0.15
@@ -42,6 +42,8 @@ class Fleet:
         self.interval_s = interval_s
         self.reports = 0
         self.report_bytes = 0
+        #: Reports that were put again, because their NodeProbe had changed meanwhile.
+        self.conflicts = 0
         self.failed: Counter[str] = Counter()
         #: Nodes whose plan has this observation in this generation, by `namespace/name@generation`.
         self.holders: Counter[str] = Counter()
@@ -60,6 +62,7 @@ class Fleet:
         return {
             "reports": self.reports,
             "report_bytes": self.report_bytes,
+            "conflicts": self.conflicts,
             "failed": dict(self.failed),
             "holders": {name: count for name, count in self.holders.items() if count},
             "last_plan_at": self.last_plan_at,
@@ -77,12 +80,14 @@ class Probe:
         self._pods: dict[str, Workload] = {}
         self._spec: Raw = {}
         self._generation = 0
+        self._version = 0
         self._plan: list[PlannedObservation] = []
         self._packets = 0
 
     def take_plan(self, kind: str, raw: Raw) -> None:
         """Its NodeProbe is there, or gone. A change of the status alone is its own report."""
         generation = 0 if kind == "DELETED" else int(raw["metadata"]["generation"])
+        self._version = max(self._version, int(raw["metadata"]["resourceVersion"]))
         if generation == self._generation:
             return
         self._count(-1)
@@ -131,29 +136,37 @@ class Probe:
         return self._fleet.interval_s or float(self._spec.get("reportIntervalS", REPORT_INTERVAL_S))
 
     async def _report(self, server: Server, headers: Mapping[str, str]) -> bool:
-        body = {
-            "apiVersion": "weir.dev/v1alpha1",
-            "kind": "NodeProbe",
-            "metadata": {"name": self.node},
-            "status": self.status(),
-        }
+        status = self.status()
         try:
-            content = await server.request(
-                "PATCH",
-                f"{PROBES_PATH}/{self.node}{_REPORT_TO}",
-                body,
-                content_type="application/apply-patch+yaml",
-                headers=headers,
-            )
+            try:
+                await self._put(server, headers, status)
+            except RefusedError as error:
+                if error.status != 409:
+                    raise
+                self._fleet.conflicts += 1
+                held = await server.get(f"{PROBES_PATH}/{self.node}", headers)
+                self._version = int(held["metadata"]["resourceVersion"])
+                await self._put(server, headers, status)
         except RefusedError as error:
             self._fleet.failed[str(error.status)] += 1
             return False
         except OSError as error:  # aiohttp's connection errors among them
             self._fleet.failed[type(error).__name__] += 1
             return False
-        self._fleet.reports += 1
-        self._fleet.report_bytes += len(content)
         return True
+
+    async def _put(self, server: Server, headers: Mapping[str, str], status: Raw) -> None:
+        body = {
+            "apiVersion": "weir.dev/v1alpha1",
+            "kind": "NodeProbe",
+            "metadata": {"name": self.node, "resourceVersion": str(self._version)},
+            "status": status,
+        }
+        path, size = f"{PROBES_PATH}/{self.node}/status?fieldManager=weir-probe", len(json.dumps(status))
+        answer = json.loads(await server.request("PUT", path, body, headers={**headers, **_METADATA_ONLY}))
+        self._version = max(self._version, int(answer["metadata"]["resourceVersion"]))
+        self._fleet.reports += 1
+        self._fleet.report_bytes += size
 
     def status(self) -> Raw:
         """A report with every pod attached and traffic that goes up and down."""
@@ -172,10 +185,23 @@ class Probe:
             "capture": {
                 "rung": "core",
                 "hooks": [{"kind": "tcx", "interfaces": len(interfaces)}],
+                "refused": [],
                 "interfaces": interfaces[:20],
+                "signals": {"active": ["tcp_retransmit_skb"], "refused": [], "lost": 0, "unmatched": 0},
             },
-            "counters": {"seen": counted, "stored": counted},
+            "counters": {"seen": counted, "stored": counted, "setAside": [], "lost": []},
             "overhead": {"cpuMillis": 4.2, "nsPerPacket": 180.5, "memoryBytes": 90_000_000},
+            "identity": {
+                "source": "Feed",
+                "connected": True,
+                "since": "2026-01-01T00:00:00Z",
+                "addresses": 40,
+                "unanswered": 0,
+                "beyondLimit": 0,
+                "identities": 30,
+                "selectors": 0,
+            },
+            "issues": [],
             "observations": measured,
             "conditions": [
                 {
@@ -203,13 +229,20 @@ class Probe:
             "generation": of.generation,
             "matchedPods": pods,
             "attachedPods": pods,
+            "hostNetworkPods": 0,
             "windowS": 10.0,
             "flowsPerSecond": round(packets / 50, 2),
             "packetsPerSecond": packets,
             "bytesPerSecond": packets * 700,
+            "segmentsPerSecond": packets,
+            "retransmitsPerSecond": 0.0,
+            "drops": 0,
             "liveFlows": int(packets / 5),
             "total": {"packets": self._packets, "bytes": self._packets * 700},
             "series": 40 * pods,
+            "overflowedFlows": 0,
+            "effective": [],
+            "issues": [],
             "topPeers": [
                 {"name": name, "bytesPerSecond": round(packets * 70, 1), "flows": 12}
                 for name in _PEERS[first : first + peers]
