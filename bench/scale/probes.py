@@ -16,6 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from math import ceil
 from pathlib import Path
 from typing import Any, Final
 
@@ -115,8 +116,8 @@ class Probe:
             self._changed.set()
 
     async def run(self, server: Server, headers: Mapping[str, str]) -> None:
-        """Report on changes and every interval, as long as there is a plan. The rhythm of each begins somewhere."""
-        due = time.monotonic() + self._random.random() * self._interval_s
+        """Report on changes, and in a rhythm as weir_probe.rhythm has it, as long as there is a plan."""
+        interval_s, due = 0.0, time.monotonic()
         while True:
             try:
                 await asyncio.wait_for(self._changed.wait(), max(0.0, due - time.monotonic()))
@@ -128,8 +129,11 @@ class Probe:
             now = time.monotonic()
             if not reported:
                 due = now + _RETRY_S
-            elif now >= due:
-                due = now + self._interval_s
+            elif interval_s != self._interval_s:
+                interval_s = self._interval_s
+                due = now + interval_s * self._random.random()
+            else:
+                due += interval_s * max(0, ceil((now - due) / interval_s + 0.5))
 
     @property
     def _interval_s(self) -> float:
@@ -148,6 +152,8 @@ class Probe:
                 self._version = int(held["metadata"]["resourceVersion"])
                 await self._put(server, headers, status)
         except RefusedError as error:
+            if error.status == 404:  # it has just been deleted, and the watch will tell
+                return True
             self._fleet.failed[str(error.status)] += 1
             return False
         except OSError as error:  # aiohttp's connection errors among them

@@ -1,10 +1,12 @@
 """When a probe reports: at every change of what is captured, and else in a rhythm of its own.
 
 A policy that reaches thousands of nodes makes all their probes report within seconds. The regular reports keep to the
-phase that each began with, so that they do not come all at once from then on.
+phase that each began with, so that they do not come all at once from then on. One that is due less than half an interval
+after the report of a change is left out.
 """
 
 import random
+from math import ceil
 from typing import Final
 
 from weir_api.nodeprobe import REPORT_INTERVAL_S
@@ -44,6 +46,8 @@ class Rhythm:
         if not self._begun:
             self._begun = True
             self._due = now + self._interval_s * random.random()
-        elif now >= self._due:
-            # to the phase again, over intervals that were missed
-            self._due += self._interval_s * ((now - self._due) // self._interval_s + 1)
+            return
+        # to the phase again, over what was missed, and over a report that would tell little more than this one
+        behind = now + self._interval_s / 2 - self._due
+        if behind > 0:
+            self._due += self._interval_s * ceil(behind / self._interval_s)

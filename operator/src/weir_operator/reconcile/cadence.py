@@ -4,8 +4,8 @@ from typing import Final
 
 from weir_api.nodeprobe import REPORT_INTERVAL_S
 
-#: Reports per second that the API server is asked to take from all nodes together, about.
-REPORTS_PER_SECOND: Final = 170
+#: Reports per second that the API server is asked to take from all nodes together: half a core of it (docs/scale.md).
+REPORTS_PER_SECOND: Final = 100
 _INTERVALS_S: Final = (REPORT_INTERVAL_S, 20, 30, 60, 120, 300)
 #: A shorter interval is gone back to only when there are clearly fewer nodes: a change of it writes every plan.
 _BACK: Final = 0.8
