@@ -35,11 +35,12 @@ async def populate(plane: ControlPlane, server: Server, size: Size) -> None:
     """Namespaces, nodes and pods. Ends the controllers: they would collect pods whose ReplicaSets do not exist."""
     await each(contents.namespaces(size).items(), lambda each: asyncio.to_thread(plane.make_namespace, *each), 8)
     plane.stop_controllers()
-    await each(range(size.nodes), lambda number: _make_node(server, number))
+    await each(range(size.nodes), lambda number: make_node(server, number))
     await each(range(size.pods), lambda number: make_pod(server, size, number))
 
 
-async def _make_node(server: Server, number: int) -> None:
+async def make_node(server: Server, number: int) -> None:
+    """A node with an address."""
     name = contents.node_name(number)
     await server.request("POST", "/api/v1/nodes", objects.node_manifest(name, {}))
     address = f"172.{16 + (number >> 16)}.{number >> 8 & 255}.{number & 255}"

@@ -125,7 +125,7 @@ class Probe:
             except TimeoutError:
                 pass
             self._changed.clear()
-            reported = not self._generation or await self._report(server, headers)
+            reported = not self._generation or await self.report(server, headers)
             now = time.monotonic()
             if not reported:
                 due = now + _RETRY_S
@@ -139,7 +139,8 @@ class Probe:
     def _interval_s(self) -> float:
         return self._fleet.interval_s or float(self._spec.get("reportIntervalS", REPORT_INTERVAL_S))
 
-    async def _report(self, server: Server, headers: Mapping[str, str]) -> bool:
+    async def report(self, server: Server, headers: Mapping[str, str]) -> bool:
+        """Put a report, and again where the NodeProbe has changed meanwhile; whether that need not be made up for."""
         status = self.status()
         try:
             try:

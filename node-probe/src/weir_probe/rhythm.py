@@ -1,8 +1,8 @@
 """When a probe reports: at every change of what is captured, and else in a rhythm of its own.
 
 A policy that reaches thousands of nodes makes all their probes report within seconds. The regular reports keep to the
-phase that each began with, so that they do not come all at once from then on. One that is due less than half an interval
-after the report of a change is left out.
+phase that each began with, so that they do not come all at once from then on. One that is due within half an interval
+of the report of a change is left out.
 """
 
 import random
