@@ -71,11 +71,12 @@ class Office:
         proto: int = 6,
     ) -> int:
         """A conversation, whose flow has a slot of its own."""
-        addr = np.array([words(ip_address(client)), words(ip_address(server))], np.uint64)
         slot = self.used
         self.used += 1
         self.slots["iface"][slot], self.slots["peer_iface"][slot] = ifaces
-        row = self.book.begin(addr, np.array([40000, 6379], np.uint16), proto, by_id, slot, workload)
+        row = self.book.begin(proto, by_id, slot, workload)
+        self.book.between(row, 0, *words(ip_address(client)), 40000)
+        self.book.between(row, 1, *words(ip_address(server)), 6379)
         self.book.conversations["observations"][row] = observations
         self.book.conversations["peer_observations"][row] = peer_observations
         return row

@@ -64,7 +64,7 @@ class Target:
         engine = self._engine(options & (KNOWN | SERVER_FIRST | REVEALS))
         datagrams = self.spec.on_udp and (bool(options & DATAGRAMS) or not self.spec.on_tcp)
         self.slot["proto"] = UDP if datagrams else TCP
-        reader = engine.begin(self.slot[0], 0)
+        reader = engine.begin(self.slot.view(np.uint64).reshape(1, -1), 0, 0, 0)
         assert reader is not None
         cursor = Cursor()
         seq = [1, 1]
@@ -83,7 +83,7 @@ class Target:
                         reader.acknowledged(1 - side, seq[1 - side])
                     reader.segment(side, cursor, 0, captured, len(piece), seq[side], now_ns)
                 seq[side] = (seq[side] + len(piece)) & _MASK
-            for half in reader.halves:
+            for half in (reader.first, reader.second):
                 assert half.used <= half.size <= half.limit
         engine.end(reader)
         self._check(engine)

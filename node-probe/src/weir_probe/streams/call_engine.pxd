@@ -3,6 +3,7 @@ cimport cython
 from weir_probe.protocols.message cimport Message
 from weir_probe.streams.calls cimport CallBook
 from weir_probe.streams.conversation cimport Conversation
+from weir_probe.streams.endpoints cimport Endpoints, Memory
 from weir_probe.streams.engine cimport FlowEngine
 from weir_probe.streams.table cimport FlowTable
 from weir_probe.wire.cursor cimport Cursor
@@ -25,7 +26,7 @@ cdef class CallEngine:
     cdef unsigned long long begun
     cdef Py_ssize_t room
     cdef readonly unsigned long long unread
-    cdef readonly object endpoints
+    cdef readonly Endpoints endpoints
     cdef object on_done
     cdef readonly int most_done
     cdef unsigned long long swept_ns
@@ -35,6 +36,7 @@ cdef class CallEngine:
         table=FlowTable,
         p=Packet,
         reader=Conversation,
+        at=cython.Py_ssize_t,
         captured=cython.Py_ssize_t,
         seq=cython.uint,
     )
@@ -54,8 +56,18 @@ cdef class CallEngine:
     ) except *
     @cython.locals(reader=Conversation)
     cdef Conversation reader(self, unsigned long long number)
-    @cython.locals(place=cython.Py_ssize_t, reader=Conversation)
-    cpdef Conversation begin(self, object slot, int opener, int index=?, unsigned long long observations=?)
+    @cython.locals(place=cython.Py_ssize_t, reader=Conversation, memory=Memory)
+    cpdef Conversation begin(
+        self,
+        unsigned long long[:, ::1] words,
+        Py_ssize_t at,
+        int opener,
+        int workload_side,
+        int index=?,
+        unsigned long long observations=?,
+    )
+    @cython.locals(client=cython.int, row=cython.int, side=cython.int, of_flow=cython.int)
+    cpdef int enrol(self, Conversation reader, int protocol) except? -2
     cpdef void end(self, Conversation reader) except *
     @cython.locals(reader=Conversation)
     cpdef void sweep(self) except *

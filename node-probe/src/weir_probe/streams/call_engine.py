@@ -52,7 +52,8 @@ class CallEngine:
         self.book = CallBook(calls, conversations)
         self.message = Message()
         self.redacts = redacts
-        #: By the low bits of their number, which the flow's `reader` holds; number 0 is nobody.
+        #: By the low bits of their number, which the flow's `reader` holds; number 0 is nobody. Those that are no
+        #: connection's at present are used again: making one takes as long as some calls.
         self.readers: list[Conversation | None] = [None]
         self.free: list[int] = []
         self.begun = 0
@@ -82,7 +83,8 @@ class CallEngine:
         if reader is None:
             if p.payload == 0 and not p.tcp_flags & _SYN:
                 return
-            reader = self.begin(table.slots[engine.carried], int(table.opener[engine.carried]))
+            at = engine.carried
+            reader = self.begin(table.words, at, table.opener[at], table.workload_side[at])
             if reader is None:
                 return
             table.reader[engine.carried] = reader.number
@@ -126,7 +128,7 @@ class CallEngine:
         if self.now_ns > _CALL_TIMEOUT_NS:
             self.book.expire(self.now_ns - _CALL_TIMEOUT_NS)
         for reader in self.readers:
-            if reader is None:
+            if reader is None or reader.number == 0:
                 continue
             lasts = reader.proto == _TCP and reader.fins != 3
             silent_ns = self.now_ns - min(reader.last_ns, self.now_ns)
@@ -136,19 +138,21 @@ class CallEngine:
     def finish(self) -> None:
         """No more packets come."""
         for reader in self.readers:
-            if reader is not None:
+            if reader is not None and reader.number:
                 self.end(reader)
 
     def enrol(self, reader: Conversation, protocol: int) -> int:
         """A row in the book for a connection that speaks this one of `protocols`; -1: there is no room."""
         client = reader.opener ^ reader.turned
-        sides = [client, 1 - client]
         workload = int(reader.workload_side != client)
-        by_id = self.protocols[protocol].pairs_by_id
-        row = self.book.begin(reader.addr[sides], reader.port[sides], reader.proto, by_id, reader.slot, workload)
+        row = self.book.begin(reader.proto, self.protocols[protocol].pairs_by_id, reader.slot, workload)
         if row < 0:
             self.unread += 1
             return row
+        for side in range(2):
+            of_flow = side ^ client
+            first, second = reader.addr[2 * of_flow], reader.addr[2 * of_flow + 1]
+            self.book.between(row, side, first, second, reader.port[of_flow])
         self.endpoints.spoke(reader.endpoint(1 - client), protocol)
         return row
 
@@ -172,34 +176,38 @@ class CallEngine:
             return None
         return reader
 
-    def begin(self, slot: Any, opener: int, index: int = -1, observations: int = 0) -> Conversation | None:
-        """A reader for the flow in a slot (which is the `index`-th of a capture's table, and wanted by these
-        observations); None: there is no room."""
+    def begin(
+        self, words: Any, at: int, opener: int, workload_side: int, index: int = -1, observations: int = 0
+    ) -> Conversation | None:
+        """A reader for the flow in slot `at` of a table, whose rows are `words` (it is the `index`-th of a capture's
+        table, and wanted by these observations); None: there is no room."""
         if self.free:
             place = self.free.pop()
         elif len(self.readers) <= self.room:
             place = len(self.readers)
-            self.readers.append(None)
+            self.readers.append(Conversation(self))
         else:
             self.unread += 1
             return None
         self.begun += 1
-        reader = Conversation(self, slot, opener, index)
+        reader = self.readers[place]
+        assert reader is not None
+        reader.begin(words, at, opener, workload_side, index)
         reader.number = self.begun << _PLACE_BITS | place
         reader.last_ns = self.now_ns
-        endpoint = reader.endpoint(1 - opener)
-        reader.choice = self.endpoints.choose(reader.proto, endpoint, int(reader.port[opener]), observations)
-        reader.mute = self.endpoints.given_up(endpoint, self.now_ns)
-        reader.needs_all = self.endpoints.needs_all(endpoint)
-        self.readers[place] = reader
+        memory = self.endpoints.find(reader.endpoint(1 - opener))
+        server_port, client_port = reader.port[1 - opener], reader.port[opener]
+        reader.choice = self.endpoints.choose(reader.proto, server_port, client_port, memory, observations)
+        if memory is not None:
+            reader.mute = self.now_ns < memory.until_ns
+            reader.needs_all = memory.needs_all
         return reader
 
     def end(self, reader: Conversation) -> None:
         """Its flow is over."""
-        place = reader.number & _PLACE
         reader.finish()
-        self.readers[place] = None
-        self.free.append(place)
+        self.free.append(reader.number & _PLACE)
+        reader.number = 0
 
 
 def done(book: CallBook) -> npt.NDArray[np.int32]:

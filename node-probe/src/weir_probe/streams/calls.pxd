@@ -18,14 +18,22 @@ cdef class CallBook:
     cdef int[::1] finished, free_calls, free_conversations
     cdef readonly int count, calls_left, conversations_left
     cdef unsigned long long[:] request_ns, response_ns, id, hint, request_bytes, response_bytes
-    cdef int[:] conversation, older, newer, code, oldest, newest
+    cdef int[:] conversation, older, newer, code, slot, oldest, newest
+    cdef unsigned long long[:, :, :] addr
+    cdef unsigned short[:, :] port
+    cdef unsigned long long[:] observations, peer_observations
     cdef unsigned short[:] used
     cdef unsigned short[:, :] start, length
     cdef unsigned char[:] protocol, variant, status, has_code, state, cut
     cdef unsigned char[:, :] text
     cdef unsigned int[:] seq, in_flight, unread
-    cdef unsigned char[:] open, by_id, out_of_step, pipelines
+    cdef unsigned char[:] proto, workload, open, by_id, out_of_step, pipelines
 
+    @cython.locals(row=cython.int)
+    cpdef int begin(self, int proto, bint by_id, int slot=?, int workload=?) noexcept
+    cpdef void between(
+        self, int conversation, int side, unsigned long long first, unsigned long long second, unsigned short port
+    ) noexcept
     @cython.locals(row=cython.int)
     cpdef void switch(self, int conversation, bint by_id) noexcept
     cpdef void end(self, int conversation) noexcept

@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from weir_probe.protocols.message import (
     ATTRIBUTES,
@@ -131,6 +130,13 @@ class CallBook:
         self.cut = self.calls["cut"].data
         self.seq = self.calls["seq"].data
         self.text = self.calls["text"].data
+        self.addr = self.conversations["addr"].data
+        self.port = self.conversations["port"].data
+        self.proto = self.conversations["proto"].data
+        self.slot = self.conversations["slot"].data
+        self.workload = self.conversations["workload"].data
+        self.observations = self.conversations["observations"].data
+        self.peer_observations = self.conversations["peer_observations"].data
         self.oldest = self.conversations["oldest"].data
         self.newest = self.conversations["newest"].data
         self.in_flight = self.conversations["in_flight"].data
@@ -142,27 +148,28 @@ class CallBook:
 
     # ---- conversations
 
-    def begin(
-        self,
-        addr: npt.NDArray[np.uint64],
-        port: npt.NDArray[np.uint16],
-        proto: int,
-        by_id: bool,
-        slot: int = _NONE,
-        workload: int = 0,
-    ) -> int:
-        """A conversation between client and server (rows 0 and 1 of `addr`, `port`); -1: there is no room."""
+    def begin(self, proto: int, by_id: bool, slot: int = _NONE, workload: int = 0) -> int:
+        """A conversation, whose ends are told by `between`; -1: there is no room."""
         if self.conversations_left == 0:
             return -1
         self.conversations_left -= 1
-        index = int(self.free_conversations[self.conversations_left])
-        row = self.conversations[index : index + 1]
-        row.fill(0)
-        row["addr"], row["port"], row["proto"], row["by_id"] = addr, port, proto, by_id
-        row["slot"], row["workload"] = slot, workload
-        row["oldest"] = row["newest"] = _NONE
-        row["state"] = _OPEN
-        return index
+        row = self.free_conversations[self.conversations_left]
+        self.proto[row] = proto
+        self.by_id[row] = by_id
+        self.slot[row] = slot
+        self.workload[row] = workload
+        self.observations[row] = self.peer_observations[row] = 0
+        self.oldest[row] = self.newest[row] = _NONE
+        self.in_flight[row] = self.unread[row] = 0
+        self.out_of_step[row] = self.pipelines[row] = False
+        self.open[row] = _OPEN
+        return row
+
+    def between(self, conversation: int, side: int, first: int, second: int, port: int) -> None:
+        """Who the client (0) or the server (1) is: the two words of its address, and its port."""
+        self.addr[conversation, side, 0] = first
+        self.addr[conversation, side, 1] = second
+        self.port[conversation, side] = port
 
     def switch(self, conversation: int, by_id: bool) -> None:
         """The connection goes on with another protocol. What is in flight it can only answer by its id."""

@@ -3,6 +3,7 @@ cimport cython
 from weir_probe.protocols.message cimport Message
 from weir_probe.protocols.parser cimport Parser
 from weir_probe.streams.calls cimport CallBook
+from weir_probe.streams.endpoints cimport Choice
 from weir_probe.streams.half cimport Half
 from weir_probe.wire.cursor cimport Cursor
 
@@ -10,7 +11,8 @@ cdef Py_ssize_t _NEED_MORE, _INVALID, _DETECT_LIMIT
 cdef int _FROM_CLIENT, _FROM_SERVER, _MAX_TRIES, _MAX_ERRORS, _MAX_SWITCHES
 cdef unsigned int _MASK, _BEHIND
 cdef unsigned long long _QUIET_NS
-cdef int _REQUEST, _UDP
+cdef int _REQUEST, _UDP, _SLOT_HEAD, _PROTO_AT
+cdef unsigned long long _PORTS
 
 
 @cython.final
@@ -19,11 +21,11 @@ cdef class Conversation:
     cdef CallBook book
     cdef Message message
     cdef tuple protocols
-    cdef public object choice
-    cdef readonly object addr, port
+    cdef public Choice choice
+    cdef readonly unsigned long long[4] addr
+    cdef readonly unsigned short[2] port
     cdef readonly int proto, opener, slot, workload_side
-    cdef readonly tuple halves
-    cdef Half first, second
+    cdef readonly Half first, second
     cdef readonly Parser parser
     cdef readonly int protocol, turned, row, tries, errors, switches
     cdef public bint needs_all
@@ -35,6 +37,11 @@ cdef class Conversation:
     cdef public unsigned long long last_ns, number
     cdef public int fins
 
+    @cython.locals(word=cython.int)
+    cdef void begin(
+        self, unsigned long long[:, ::1] words, Py_ssize_t at, int opener, int workload_side, int index
+    ) noexcept
+    cpdef tuple endpoint(self, int side)
     @cython.locals(half=Half)
     cpdef void opens(self, int way, unsigned int seq) except *
     @cython.locals(half=Half, ahead=cython.uint, known=cython.uint)
@@ -56,6 +63,7 @@ cdef class Conversation:
     ) except *
     cdef void _leave(self) noexcept
     cdef void _listen(self, int way, unsigned long long ts_ns) noexcept
+    @cython.locals(way=cython.int, half=Half)
     cpdef void finish(self) except *
     @cython.locals(ahead=cython.uint, seen=cython.uint, seq=cython.uint)
     cdef void _release(self, int way, Half half, unsigned int known) except *

@@ -7,9 +7,7 @@ Segments are put in order, frames are found and parsed where they lie, and only 
 
 from __future__ import annotations
 
-from typing import Final, Protocol
-
-import numpy as np
+from typing import Any, Final, Protocol
 
 from weir_probe.protocols.message import REQUEST, Message
 from weir_probe.protocols.parser import FROM_CLIENT, FROM_SERVER, INVALID, NEED_MORE, Parser, Spec
@@ -37,6 +35,8 @@ _MAX_SWITCHES = MAX_SWITCHES
 _REQUEST = REQUEST
 _UDP = ip.UDP
 _NO_PARSER: Final = Parser()
+_NO_CHOICE: Final = Choice()
+_PORTS, _PROTO_AT, _SLOT_HEAD = 0xFFFF, 32, 4  # layout.SLOT as words: the fifth has ports and protocol
 _MASK, _BEHIND = 0xFFFFFFFF, 1 << 31
 
 
@@ -61,26 +61,36 @@ class Owner(Protocol):
 class Conversation:
     """Directions are 0 from the flow's opener, 1 to it, until the protocol tells that it is the other way round."""
 
-    def __init__(self, owner: Owner, slot: np.void, opener: int, index: int = -1) -> None:
+    def __init__(self, owner: Owner) -> None:
         self.owner = owner
         self.book = owner.book
         self.message = owner.message
         self.protocols = owner.protocols
-        self.choice = Choice()
-        self.addr = slot["addr"].copy()
-        self.port = slot["port"].copy()
-        self.proto = int(slot["proto"])
+        self.first, self.second = Half(), Half()
+        self.number = 0  # the owner's name for it; 0: it is no connection's at present
+        self.addr = [0, 0, 0, 0]  # two words for each side
+        self.port = [0, 0]
+
+    def begin(self, words: Any, at: int, opener: int, workload_side: int, index: int) -> None:
+        """Be the reader of another connection: the one of slot `at` in a table, whose rows are `words`.
+
+        `index` names the slot in a capture's table; -1: it is a capture file's."""
+        for word in range(4):
+            self.addr[word] = words[at, word]
+        self.port[0] = words[at, _SLOT_HEAD] & _PORTS
+        self.port[1] = words[at, _SLOT_HEAD] >> 16 & _PORTS
+        self.proto = words[at, _SLOT_HEAD] >> _PROTO_AT & 0xFF
         self.opener = opener
-        self.number = 0  # the owner's name for it
-        self.slot = index  # in a capture's table; -1: of a capture file
-        self.workload_side = int(slot["workload_side"])
-        self.halves = (Half(DETECT_LIMIT), Half(DETECT_LIMIT))
-        self.first, self.second = self.halves
+        self.slot = index
+        self.workload_side = workload_side
+        self.choice = _NO_CHOICE
+        self.first.begin(_DETECT_LIMIT)
+        self.second.begin(_DETECT_LIMIT)
         self.parser = _NO_PARSER
         self.protocol = -1
         self.by_id = False
         self.needs_all = False  # of its segments, not the first of each turn only
-        self.limit = DETECT_LIMIT
+        self.limit = _DETECT_LIMIT
         self.turned = 0  # 1: the flow's opener is the protocol's server
         #: The conversation's row in the book, given when the protocol is known.
         self.row = -1
@@ -104,7 +114,7 @@ class Conversation:
 
     def endpoint(self, side: int) -> tuple[int, int, int]:
         """Address and port of a side of the flow."""
-        return int(self.addr[side, 0]), int(self.addr[side, 1]), int(self.port[side])
+        return self.addr[2 * side], self.addr[2 * side + 1], self.port[side]
 
     # ---- TCP
 
@@ -181,11 +191,12 @@ class Conversation:
     def finish(self) -> None:
         """No more bytes come: what waits is parsed as it is, and calls without a response are done."""
         for way in range(2):
-            half = self.halves[way]
+            half = self.second if way else self.first
             if half.waits:
                 self._release(way, half, (half.next_seq + _BEHIND - 1) & _MASK)
             if half.used:
                 self._cut(way, half)
+            half.begin(0)
         self.over = True
         self._leave()
 
@@ -387,7 +398,7 @@ class Conversation:
         self.book.end(self.row)
         self.row = -1
         self.turned = 0
-        for half in self.halves:
+        for half in (self.first, self.second):
             half.astray = False
             half.skip = 0
         self._tried(_MAX_TRIES // 2)
@@ -405,7 +416,7 @@ class Conversation:
         self.protocol = -1
         self.by_id = False
         self.frames = self.errors = 0
-        for half in self.halves:
+        for half in (self.first, self.second):
             half.limit = max(_DETECT_LIMIT, half.used)
 
     def _look_back(self, way: int) -> None:
@@ -429,7 +440,7 @@ class Conversation:
         self.waits_for_more = False
         if self.choice.fixed >= 0:
             server = 1 - self.opener
-            return self._settle(self.choice.fixed, int(int(self.port[server]) != self.choice.port))
+            return self._settle(self.choice.fixed, int(self.port[server] != self.choice.port))
         for index in self.choice.order:
             answer = self.protocols[index].detect(cursor, at, end)
             cursor.limit(end)

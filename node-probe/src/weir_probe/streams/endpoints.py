@@ -1,3 +1,5 @@
+# cython: annotation_typing=False
+# ruff: noqa: PLR0917 -- C calls are positional
 """What is remembered of endpoints: which protocol each spoke last, and in which none was found.
 
 A connection asks first what its endpoint is known for. Where that was wrong it is forgotten; where nothing was found
@@ -23,8 +25,9 @@ MAX_GIVE_UP_NS: Final = 3_600_000_000_000
 
 #: Address (two words of 64 bits) and port.
 Endpoint = tuple[int, int, int]
-_UNKNOWN: Final = -1
-_MAX_MERGED: Final = 1024  # sets of observations
+_UNKNOWN = -1
+_MAX_MERGED = 1024  # sets of observations
+_MAX_FAILURES, _GIVE_UP_NS, _MAX_GIVE_UP_NS, _TCP = MAX_FAILURES, GIVE_UP_NS, MAX_GIVE_UP_NS, TCP
 
 
 @dataclass(frozen=True)
@@ -36,21 +39,24 @@ class Sought:
     ports: Mapping[int, int] = field(default_factory=dict)  # server port: the protocol, without asking
 
 
-@dataclass(frozen=True)
 class Choice:
     """What a connection may speak: `order` is asked, or `fixed` (a protocol) is taken for it, behind `port`."""
 
-    order: tuple[int, ...] = ()
-    fixed: int = _UNKNOWN
-    port: int = 0
+    def __init__(self, order: tuple[int, ...] = (), fixed: int = _UNKNOWN, port: int = 0) -> None:
+        self.order = order
+        self.fixed = fixed
+        self.port = port
 
 
-@dataclass(slots=True)
-class _Memory:
-    protocol: int = _UNKNOWN
-    failures: int = 0
-    until_ns: int = 0
-    needs_all: bool = False
+class Memory:
+    """What is remembered of one endpoint."""
+
+    def __init__(self) -> None:
+        self.protocol = _UNKNOWN
+        self.failures = 0  # connections in a row
+        self.until_ns = 0  # it is given up
+        #: The first bytes of each turn are not enough to follow its connections.
+        self.needs_all = False
 
 
 class Endpoints:
@@ -59,10 +65,10 @@ class Endpoints:
     def __init__(self, protocols: Sequence[Spec], size: int = MAX_ENDPOINTS) -> None:
         self.protocols = protocols
         self.size = size
-        self.known: dict[Endpoint, _Memory] = {}  # the one that was longest not heard of first
+        self.known: dict[Endpoint, Memory] = {}  # the one that was longest not heard of first
         self.sought: dict[int, Sought] = {}
         self.merged: dict[int, Sought] = {}
-        self.orders: dict[tuple[int, int, int, int, int], Choice] = {}
+        self.orders: dict[tuple[int, int, int, int, tuple[int, int]], Choice] = {}
         #: UDP ports where some protocol is not looked for.
         self.of_others = {port for spec in protocols for port in spec.udp_ports_of_others}
         self.tcp_hints = _hints(spec.tcp_ports for spec in protocols)
@@ -81,23 +87,17 @@ class Endpoints:
         """A connection to it ended the search without a protocol."""
         memory = self._recall(endpoint)
         memory.failures += 1
-        if memory.failures >= MAX_FAILURES:
-            times = min(memory.failures - MAX_FAILURES, 16)
-            memory.until_ns = now_ns + min(GIVE_UP_NS << times, MAX_GIVE_UP_NS)
+        if memory.failures >= _MAX_FAILURES:
+            times = min(memory.failures - _MAX_FAILURES, 16)
+            memory.until_ns = now_ns + min(_GIVE_UP_NS << times, _MAX_GIVE_UP_NS)
 
     def demand(self, endpoint: Endpoint) -> None:
         """The first bytes of each turn are not enough to follow it."""
         self._recall(endpoint).needs_all = True
 
-    def needs_all(self, endpoint: Endpoint) -> bool:
-        """Whether every segment of its connections is needed, as far as is known."""
-        memory = self.known.get(endpoint)
-        return memory is not None and memory.needs_all
-
-    def given_up(self, endpoint: Endpoint, now_ns: int) -> bool:
-        """Whether nobody looks at its connections now."""
-        memory = self.known.get(endpoint)
-        return memory is not None and now_ns < memory.until_ns
+    def find(self, endpoint: Endpoint) -> Memory | None:
+        """What is remembered of it."""
+        return self.known.get(endpoint)
 
     def seek(self, sought: Mapping[int, Sought]) -> None:
         """What each observation (by its bit) looks for; without any, all protocols are looked for."""
@@ -105,35 +105,41 @@ class Endpoints:
         self.merged.clear()
         self.orders.clear()
 
-    def choose(self, proto: int, endpoint: Endpoint, client_port: int, observations: int) -> Choice:
-        """What to ask of a connection to `endpoint`, for these observations: first what it spoke last, then what its
-        ports hint at, then the rest in the order of the registry."""
+    def choose(
+        self, proto: int, server_port: int, client_port: int, memory: Memory | None, observations: int
+    ) -> Choice:
+        """What to ask of a connection to an endpoint, of which `memory` is remembered, for these observations: first
+        what it spoke last, then what its ports hint at, then the rest in the order of the registry."""
         merged = self.merged.get(observations)
         if merged is None:
             if len(self.merged) >= _MAX_MERGED:
                 self.merged.clear()
                 self.orders.clear()
             merged = self.merged[observations] = self._merge(observations)
-        for port in (endpoint[2], client_port):  # who opened it may be a guess
-            if port in merged.ports:
-                return Choice(fixed=merged.ports[port], port=port)
-        memory = self.known.get(endpoint)
+        if merged.ports:
+            for port in (server_port, client_port):  # who opened it may be a guess
+                if port in merged.ports:
+                    return Choice((), merged.ports[port], port)
         spoken = memory.protocol if memory is not None else _UNKNOWN
-        hints = self.tcp_hints if proto == TCP else self.udp_hints
-        hinted = hints.get(endpoint[2], hints.get(client_port, _UNKNOWN))
-        ports = {endpoint[2], client_port}
-        key = (observations, proto, spoken, hinted, min(ports & self.of_others, default=0))
-        if key not in self.orders:
-            first = [number for number in (spoken, hinted) if number >= 0]
-            asked = dict.fromkeys(first + list(range(len(self.protocols))))
-            include = merged.include
-            able = (n for n in asked if (include is None or n in include) and self._is_on(n, proto, ports))
-            self.orders[key] = Choice(tuple(able))
-        return self.orders[key]
+        hints = self.tcp_hints if proto == _TCP else self.udp_hints
+        hinted = hints.get(server_port, -1)
+        if hinted < 0:
+            hinted = hints.get(client_port, -1)
+        others = self.of_others
+        of_others = (server_port if server_port in others else 0, client_port if client_port in others else 0)
+        key = (observations, proto, spoken, hinted, of_others)
+        choice = self.orders.get(key)
+        if choice is None:
+            choice = self.orders[key] = Choice(self._order(proto, spoken, hinted, merged.include, set(of_others)))
+        return choice
 
-    def _is_on(self, number: int, proto: int, ports: set[int]) -> bool:
-        spec = self.protocols[number]
-        return spec.on_tcp if proto == TCP else spec.on_udp and not ports & set(spec.udp_ports_of_others)
+    def _order(
+        self, proto: int, spoken: int, hinted: int, include: frozenset[int] | None, of_others: set[int]
+    ) -> tuple[int, ...]:
+        first = [number for number in (spoken, hinted) if number >= 0]
+        asked = dict.fromkeys(first + list(range(len(self.protocols))))
+        wanted = [number for number in asked if include is None or number in include]
+        return tuple(number for number in wanted if _is_on(self.protocols[number], proto, of_others))
 
     def _merge(self, observations: int) -> Sought:
         """What any of these observations looks for."""
@@ -145,12 +151,18 @@ class Endpoints:
         ports = {port: number for want in reversed(wants) for port, number in want.ports.items()}
         return Sought(include=include, ports=ports)
 
-    def _recall(self, endpoint: Endpoint) -> _Memory:
-        memory = self.known.pop(endpoint, None) or _Memory()
-        if len(self.known) >= self.size:
-            del self.known[next(iter(self.known))]
+    def _recall(self, endpoint: Endpoint) -> Memory:
+        memory = self.known.pop(endpoint, None)
+        if memory is None:
+            memory = Memory()
+            if len(self.known) >= self.size:
+                del self.known[next(iter(self.known))]
         self.known[endpoint] = memory
         return memory
+
+
+def _is_on(spec: Spec, proto: int, ports: set[int]) -> bool:
+    return spec.on_tcp if proto == TCP else spec.on_udp and not ports & set(spec.udp_ports_of_others)
 
 
 def _hints(ports: Iterable[tuple[int, ...]]) -> dict[int, int]:

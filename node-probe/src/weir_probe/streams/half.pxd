@@ -6,6 +6,7 @@ cdef Py_ssize_t _FIRST_SIZE
 
 
 @cython.final
+@cython.no_gc
 cdef class Half:
     cdef public bint started, astray
     cdef public unsigned int next_seq, end_seq
@@ -16,6 +17,8 @@ cdef class Half:
     cdef readonly list held
     cdef readonly Py_ssize_t held_bytes
     cdef readonly bint waits
+
+    cdef void begin(self, Py_ssize_t limit) noexcept
 
     @cython.locals(place=cython.Py_ssize_t)
     cpdef bint keep(self, Cursor cursor, Py_ssize_t at, Py_ssize_t count) except? -1

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from weir_probe.wire.cursor import Cursor
 
@@ -16,7 +16,11 @@ _FIRST_SIZE = 1024
 class Half:
     """`cursor` reads the buffer, whose first `used` bytes are the beginning of a frame."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self) -> None:
+        self.begin(0)
+
+    def begin(self, limit: int) -> None:
+        """Be another connection's, with `limit` bytes of a frame to keep; the memory of the last one is given back."""
         self.limit = limit
         self.started = False
         self.next_seq = 0
@@ -28,11 +32,11 @@ class Half:
         self.used = 0
         #: When the first byte of the buffer came.
         self.first_ns = 0
-        self.cursor = Cursor()
-        self.buffer = memoryview(bytearray())
+        self.cursor: Any = None  # none until something waits
+        self.buffer: Any = None
         self.size = 0
         #: (sequence number, bytes, length on the wire, time): rare, and so Python's.
-        self.held: list[tuple[int, bytes, int, int]] = []
+        self.held: Any = None
         self.held_bytes = 0
         self.waits = False  # something is held
 
@@ -58,14 +62,18 @@ class Half:
         while size < wanted:
             size *= 2
         larger = bytearray(min(size, self.limit))
-        larger[: self.used] = bytes(self.buffer[: self.used])
+        if self.used:
+            larger[: self.used] = bytes(self.buffer[: self.used])
         self.buffer = memoryview(larger)
         self.size = len(larger)
+        self.cursor = Cursor()
         self.cursor.bind(larger)
         return True
 
     def hold(self, seq: int, data: bytes, length: int, ts_ns: int) -> None:
         """Keep a segment that came before an earlier one."""
+        if self.held is None:
+            self.held = []
         self.held.append((seq, data, length, ts_ns))
         self.held_bytes += len(data)
         self.waits = True

@@ -19,8 +19,9 @@ cdef class LiveCalls:
     cdef readonly CallEngine engine
     cdef readonly CallBook book
     cdef unsigned long long count
+    cdef unsigned long long[:, ::1] words
     cdef unsigned long long[:] first_ns, observations, peer_observations
-    cdef unsigned char[:] state, opener, mode
+    cdef unsigned char[:] state, opener, workload_side, mode
     cdef unsigned long long[:] number
     cdef readonly unsigned long long stale, heard
     cdef readonly unsigned long long mask

@@ -61,9 +61,11 @@ class LiveCalls:
         self.engine = CallEngine(protocols, calls=calls, conversations=conversations)
         self.book = self.engine.book
         self.count = len(slots)
+        self.words = slots.view(np.uint64).reshape(self.count, -1).data
         self.first_ns = slots["first_ns"].data
         self.state = slots["state"].data
         self.opener = slots["opener"].data
+        self.workload_side = slots["workload_side"].data
         self.observations = slots["observations"].data
         self.peer_observations = slots["peer_observations"].data
         self.mode = ring.intakes["mode"].data
@@ -211,7 +213,7 @@ class LiveCalls:
         reader = engine.reader(self.number[slot])
         if reader is None:
             wanted = (self.observations[slot] | self.peer_observations[slot]) & self.mask
-            reader = engine.begin(self.slots[slot], int(self.opener[slot]), slot, wanted)
+            reader = engine.begin(self.words, slot, self.opener[slot], self.workload_side[slot], slot, wanted)
             if reader is None:
                 self.leave_alone(slot, 0)
                 return

@@ -1,0 +1,38 @@
+cimport cython
+
+cdef int _UNKNOWN, _MAX_MERGED, _MAX_FAILURES, _TCP
+cdef unsigned long long _GIVE_UP_NS, _MAX_GIVE_UP_NS
+
+
+@cython.final
+cdef class Choice:
+    cdef readonly tuple order
+    cdef readonly int fixed, port
+
+
+@cython.final
+cdef class Memory:
+    cdef readonly int protocol, failures
+    cdef readonly unsigned long long until_ns
+    cdef readonly bint needs_all
+
+
+@cython.final
+cdef class Endpoints:
+    cdef object protocols
+    cdef Py_ssize_t size
+    cdef readonly dict known, sought
+    cdef dict merged, orders, tcp_hints, udp_hints
+    cdef set of_others
+
+    @cython.locals(memory=Memory)
+    cpdef void spoke(self, tuple endpoint, int protocol) except *
+    @cython.locals(memory=Memory, times=cython.int)
+    cpdef void failed(self, tuple endpoint, unsigned long long now_ns) except *
+    cpdef Memory find(self, tuple endpoint)
+    @cython.locals(spoken=cython.int, hinted=cython.int, hints=dict, choice=Choice)
+    cpdef Choice choose(
+        self, int proto, int server_port, int client_port, Memory memory, unsigned long long observations
+    )
+    @cython.locals(memory=Memory)
+    cdef Memory _recall(self, tuple endpoint)
