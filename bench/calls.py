@@ -1,7 +1,8 @@
 """What calls cost: prints figures, asserts nothing. `.venv/bin/python bench/calls.py [protocol …]`.
 
 Captures of real servers (node-probe/tests/recorded) are played from memory through packet decoding, flow table,
-reassembly, parsing and pairing, to rows of the call book. CPU time of one core, once the memory is the process's own.
+reassembly, parsing and pairing, to rows of the call book. CPU time of one core, of a process that
+has its memory.
 
 short   as recorded, few calls in a connection (DNS: datagrams, each time between other ports), and each time from
         another client
@@ -137,10 +138,11 @@ def _repeatable(file: bytes) -> Iterator[tuple[int, list[Turn], int, int]]:
         client, port = segments[0].ports
         turns = [(int(packet.ports[0] != client), packet.payload) for packet in segments if packet.payload]
         rests = []  # after how many turns there are how many calls, with none in flight
+        player = Player(calls=4096, flows=64)
         for size in range(1, len(turns) + 1):
-            played = Play(file[:_FILE_HEADER] + b"".join(_connection(0, port, turns[:size])), calls=4096, flows=64)
-            if played.calls and not played.waiting:
-                rests.append((size, played.calls))
+            player.play(file[:_FILE_HEADER] + b"".join(_connection(0, port, turns[:size])))
+            if player.calls and not player.waiting:
+                rests.append((size, player.calls))
         if rests and rests[0][1] < rests[-1][1]:
             last = next(size for size, calls in rests if calls == rests[-1][1])
             yield port, turns, rests[0][0], last
@@ -175,24 +177,27 @@ def _connection(number: int, port: int, turns: Sequence[Turn]) -> Iterator[bytes
         yield record(place * 1000, bytes(12) + b"\x08\x00" + ip + tcp + payload)
 
 
-class Play:
-    """Plays a file once: the CPU seconds it took, the calls in it, how many were in flight in the end, and lost."""
+class Player:
+    """Plays files, one after the other, into a call engine that has its memory after the first time."""
 
-    def __init__(self, file: bytes, calls: int = CALLS, flows: int = CAPACITY) -> None:
+    def __init__(self, calls: int = CALLS, flows: int = CAPACITY) -> None:
+        self.flows = flows
+        self.engine = CallEngine(PROTOCOLS, calls=calls, on_done=self._release)
+        self.book = self.engine.book
+
+    def play(self, file: bytes) -> float:
+        """CPU seconds; then `calls` says how many there were, `waiting` how many were in flight in the end."""
         self.calls = 0
-        table = FlowTable(capacity=flows, max_flows=1 << 20)
-        engine = CallEngine(PROTOCOLS, calls=calls, on_done=self._release)
-        self.book = engine.book
-        for memory in (self.book.calls, self.book.conversations, self.book.done, table.slots, table.extra):
-            memory.view(np.uint8)[:] = memory.view(np.uint8)  # the kernel gives pages when they are written
-        decoder = CaptureDecoder(FlowEngine(table), engine)
+        table = FlowTable(capacity=self.flows, max_flows=1 << 20)
+        for memory in (table.slots, table.extra):
+            memory.view(np.uint8)[:] = 0  # the kernel gives pages when they are written
+        decoder = CaptureDecoder(FlowEngine(table), self.engine)
         begin = time.process_time()
         read_capture(BytesIO(file), decoder)
         self.waiting = int(self.book.conversations["in_flight"].sum())
-        engine.finish()
+        self.engine.finish()
         self._release()
-        self.spent = time.process_time() - begin
-        self.lost = int(self.book.losses.sum())
+        return time.process_time() - begin
 
     def _release(self) -> None:
         self.calls += self.book.count
@@ -209,12 +214,13 @@ def main(names: list[str]) -> None:
             count = sum(1 for _ in packets(file))
             if not count:
                 continue
-            plays = [Play(file) for _ in range(ROUNDS)]
-            spent = min(played.spent for played in plays)  # what others do on the machine only adds
-            calls = plays[0].calls
+            player = Player()
+            player.play(file)
+            spent = min(player.play(file) for _ in range(ROUNDS))  # what others do on the machine only adds
+            calls, lost = player.calls, int(player.book.losses.sum())
             print(
                 f"{path.parent.name + '/' + path.stem + ' ' + made.__name__:<28}{calls:>10}{count:>10}"
-                f"{calls / spent:>15,.0f}{spent / calls * 1e9:>10.0f}{spent / count * 1e9:>12.0f}{plays[0].lost:>8}"
+                f"{calls / spent:>15,.0f}{spent / calls * 1e9:>10.0f}{spent / count * 1e9:>12.0f}{lost:>8}"
             )
 
 

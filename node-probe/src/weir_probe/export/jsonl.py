@@ -6,6 +6,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+
 from weir_probe.export.sink import Block, WriteError
 
 MAX_BYTES: Final = 64 << 20
@@ -13,6 +15,7 @@ FILES: Final = 5
 #: The least `max_bytes`: any line fits (64 observations of 317 characters, escaped six-fold at worst).
 LEAST_BYTES: Final = 128 << 10
 _CHUNK: Final = 256 << 10  # of whole lines, written at once
+_LINE_END: Final = ord("\n")
 _MODE: Final = 0o640  # who talks to whom is nobody else's business
 
 
@@ -97,8 +100,8 @@ class JsonLines:
             kept = chunk.rfind(b"\n", 0, self._size - begin) + 1
             with suppress(OSError):  # where even this fails, the next _open ends the line
                 os.ftruncate(self._fd, begin + kept)
-            raise _TornError(chunk.count(b"\n", 0, kept)) from error
-        return chunk.count(b"\n")
+            raise _TornError(_lines(chunk[:kept])) from error
+        return _lines(chunk)
 
     def _rotate(self) -> None:
         """Shift every file by one number and begin a new one; the oldest goes, and any that an earlier setting kept."""
@@ -121,6 +124,11 @@ class JsonLines:
             fd, self._fd = self._fd, -1
             with suppress(OSError):
                 os.close(fd)
+
+
+def _lines(chunk: bytes | bytearray) -> int:
+    """How many; bytes.count() takes as long as it takes to write them."""
+    return int(np.count_nonzero(np.frombuffer(chunk, np.uint8) == _LINE_END))
 
 
 class _TornError(Exception):

@@ -1,5 +1,6 @@
 cimport cython
 
+from weir_probe.wire.copying cimport copy_bytes
 from weir_probe.wire.cursor cimport Cursor
 
 cdef Py_ssize_t _TEXT
@@ -20,12 +21,11 @@ cdef class Message:
     cpdef void reset(self) noexcept
     cpdef void begin(self, int column) noexcept
     cpdef void add(self, unsigned char byte) noexcept
-    @cython.locals(place=cython.Py_ssize_t)
     cpdef void add_from(self, Cursor cursor, Py_ssize_t at, Py_ssize_t count) noexcept
     cpdef void put(self, int column, Cursor cursor, Py_ssize_t at, Py_ssize_t count) noexcept
     @cython.locals(power=cython.ulonglong)
     cpdef void add_number(self, unsigned long long value) noexcept
-    @cython.locals(byte=cython.uchar)
+    @cython.locals(count=cython.Py_ssize_t, place=cython.Py_ssize_t)
     cpdef void add_text(self, bytes text) noexcept
     cpdef int length_of(self, int column) noexcept
     cpdef void put_text(self, int column, bytes text) noexcept

@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 
+from weir_probe.wire.copying import copy_bytes
 from weir_probe.wire.cursor import Cursor
 
 #: Text columns of a call, by index.
@@ -110,9 +111,8 @@ class Message:
         if count > _TEXT - self.used:
             self.cut = True
             count = _TEXT - self.used
-        for place in range(count):
-            self.text[self.used + place] = cursor.buffer[at + place]
         if count > 0:
+            copy_bytes(self.text, self.used, cursor.buffer, at, count)
             self.used += count
             self.length[self.column] += count
 
@@ -132,8 +132,14 @@ class Message:
 
     def add_text(self, text: bytes) -> None:
         """Append a constant; its bytes are text of ours, so this is for short ones."""
-        for byte in text:
-            self.add(byte)
+        count = len(text)
+        if count > _TEXT - self.used:
+            self.cut = True
+            count = _TEXT - self.used
+        for place in range(count):
+            self.text[self.used + place] = text[place]
+        self.used += count
+        self.length[self.column] += count
 
     def add_attribute(self, name: bytes, value: int) -> None:
         """Append a name and its number to ATTRIBUTES, which was begun."""

@@ -1,10 +1,12 @@
 cimport cython
 
 from weir_probe.protocols.message cimport Message
+from weir_probe.wire.copying cimport copy_bytes
 
 cdef int _FREE, _WAITS, _ANSWERED, _DONE, _HELD, _OPEN, _CLOSED, _NONE
 cdef int _BOOK_FULL, _TOO_MANY, _NO_REQUEST, _OUT_OF_STEP
 cdef int _COLUMNS, _TEXT
+cdef Py_ssize_t _CALL_SIZE, _TEXT_AT
 cdef int _NOTHING, _REQUEST, _REQUEST_AGAIN, _REQUEST_MORE, _RESPONSE, _ONE_WAY
 cdef int _REFUSED, _ATTRIBUTES
 cdef int _UNKNOWN, _OK, _TIMEOUT
@@ -26,6 +28,7 @@ cdef class CallBook:
     cdef unsigned short[:, :] start, length
     cdef unsigned char[:] protocol, variant, status, has_code, state, cut
     cdef unsigned char[:, :] text
+    cdef unsigned char[::1] bytes
     cdef unsigned int[:] seq, in_flight, unread
     cdef unsigned char[:] proto, workload, open, by_id, out_of_step, pipelines
 
@@ -79,7 +82,7 @@ cdef class CallBook:
     @cython.locals(row=cython.int, older=cython.int)
     cdef void _refuse(self, int conversation, Message message) noexcept
     cdef void _answer(self, int row, Message message, unsigned long long ts_ns) noexcept
-    @cython.locals(column=cython.int, count=cython.int, before=cython.int, first=cython.int, place=cython.int)
+    @cython.locals(column=cython.int, count=cython.int, before=cython.int, first=cython.int, at=cython.Py_ssize_t)
     cdef void _write(self, int row, Message message) noexcept
     @cython.locals(conversation=cython.int, older=cython.int, newer=cython.int)
     cdef void _finish(self, int row) noexcept

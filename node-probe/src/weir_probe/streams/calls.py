@@ -28,6 +28,7 @@ from weir_probe.protocols.message import (
     UNKNOWN,
     Message,
 )
+from weir_probe.wire.copying import copy_bytes
 
 #: One call. `text[start[c] : start[c] + length[c]]` is column c of protocols.message.COLUMNS.
 CALL: Final = np.dtype(
@@ -55,6 +56,8 @@ CALL: Final = np.dtype(
         ("text", "u1", (TEXT,)),
     ]
 )
+#: Where the text of a call is in its row.
+TEXT_AT: Final = CALL.itemsize - TEXT
 #: One conversation: the connection that calls belong to.
 CONVERSATION: Final = np.dtype(
     [
@@ -88,6 +91,7 @@ _OPEN, _CLOSED = 1, 2
 _NONE = -1
 _BOOK_FULL, _TOO_MANY, _NO_REQUEST, _OUT_OF_STEP = range(4)
 _COLUMNS, _TEXT = len(COLUMNS), TEXT
+_CALL_SIZE, _TEXT_AT = CALL.itemsize, TEXT_AT
 _NOTHING, _REQUEST, _REQUEST_MORE, _RESPONSE, _ONE_WAY = NOTHING, REQUEST, REQUEST_MORE, RESPONSE, ONE_WAY
 _REQUEST_AGAIN, _REFUSED, _ATTRIBUTES = REQUEST_AGAIN, REFUSED, ATTRIBUTES
 _UNKNOWN, _OK, _TIMEOUT = UNKNOWN, OK, TIMEOUT
@@ -130,6 +134,7 @@ class CallBook:
         self.cut = self.calls["cut"].data
         self.seq = self.calls["seq"].data
         self.text = self.calls["text"].data
+        self.bytes = self.calls.view(np.uint8).data  # of all rows
         self.addr = self.conversations["addr"].data
         self.port = self.conversations["port"].data
         self.proto = self.conversations["proto"].data
@@ -410,10 +415,10 @@ class CallBook:
                 if before > 0:
                     continue  # half an attribute would be a wrong one
                 count = _TEXT - first
-            for place in range(before):
-                self.text[row, first + place] = self.text[row, self.start[row, column] + place]
-            for place in range(count):
-                self.text[row, first + before + place] = message.text[message.start[column] + place]
+            at = row * _CALL_SIZE + _TEXT_AT
+            if before > 0:
+                copy_bytes(self.bytes, at + first, self.bytes, at + self.start[row, column], before)
+            copy_bytes(self.bytes, at + first + before, message.text, message.start[column], count)
             self.start[row, column] = first
             self.length[row, column] = before + count
             self.used[row] = first + before + count

@@ -1,5 +1,4 @@
 # cython: annotation_typing=False
-# ruff: noqa: PLR0917 -- C calls are positional
 """What is remembered of endpoints: which protocol each spoke last, and in which none was found.
 
 A connection asks first what its endpoint is known for. Where that was wrong it is forgotten; where nothing was found

@@ -1,5 +1,6 @@
 cimport cython
 
+from weir_probe.wire.copying cimport copy_bytes
 from weir_probe.wire.cursor cimport Cursor
 
 cdef Py_ssize_t _FIRST_SIZE
@@ -20,8 +21,6 @@ cdef class Half:
 
     cdef void begin(self, Py_ssize_t limit) noexcept
 
-    @cython.locals(place=cython.Py_ssize_t)
     cpdef bint keep(self, Cursor cursor, Py_ssize_t at, Py_ssize_t count) except? -1
-    @cython.locals(place=cython.Py_ssize_t)
     cpdef void drop(self, Py_ssize_t count) noexcept
     cdef bint _grow(self, Py_ssize_t wanted) except? -1

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from weir_probe.wire.copying import copy_bytes
 from weir_probe.wire.cursor import Cursor
 
 #: Segments, and bytes of them, that wait for an earlier one.
@@ -36,7 +37,7 @@ class Half:
         self.buffer: Any = None
         self.size = 0
         #: (sequence number, bytes, length on the wire, time): rare, and so Python's.
-        self.held: Any = None
+        self.held: list[tuple[int, bytes, int, int]] | None = None
         self.held_bytes = 0
         self.waits = False  # something is held
 
@@ -44,16 +45,15 @@ class Half:
         """Append bytes to the buffer; False: there is no room for them."""
         if self.used + count > self.size and not self._grow(self.used + count):
             return False
-        for place in range(count):
-            self.buffer[self.used + place] = cursor.buffer[at + place]
+        copy_bytes(self.buffer, self.used, cursor.buffer, at, count)
         self.used += count
         return True
 
     def drop(self, count: int) -> None:
         """The first bytes of the buffer are done with."""
         self.used -= count
-        for place in range(self.used):
-            self.buffer[place] = self.buffer[place + count]
+        if count and self.used:
+            copy_bytes(self.buffer, 0, self.buffer, count, self.used)
 
     def _grow(self, wanted: int) -> bool:
         if wanted > self.limit:
@@ -81,10 +81,11 @@ class Half:
     @property
     def full(self) -> bool:
         """Whether what is held is too much to go on waiting."""
-        return len(self.held) >= MAX_HELD or self.held_bytes > MAX_HELD_BYTES
+        return len(self.held or ()) >= MAX_HELD or self.held_bytes > MAX_HELD_BYTES
 
     def earliest(self) -> tuple[int, bytes, int, int]:
         """Take the held segment that comes first in the stream."""
+        assert self.held
         base = self.next_seq
         # distances are modulo 2^32 (RFC 9293 §3.4), and signed: what was overtaken meanwhile comes first
         first = min(self.held, key=lambda held: (held[0] - base + 0x80000000) & 0xFFFFFFFF)

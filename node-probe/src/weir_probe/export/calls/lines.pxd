@@ -1,7 +1,14 @@
 cimport cython
 
+cdef Py_ssize_t _plain_end(unsigned char[::1] text, Py_ssize_t at, Py_ssize_t end) noexcept
+@cython.locals(place=cython.Py_ssize_t)
+cdef void _copied(
+    unsigned char[::1] to, Py_ssize_t at, unsigned char[::1] source, Py_ssize_t start, Py_ssize_t count
+) noexcept
+
 cdef unsigned long long _NS, _NEVER
 cdef int _VARIANTS, _FIXED, _FIRST_ROOM, _COLUMNS, _ATTRIBUTES, _CODE, _REQUEST_ID, _QUOTE, _BACKSLASH
+cdef Py_ssize_t _CALL_SIZE, _TEXT_AT
 cdef int _START, _SRC_PORT, _DST_PORT, _TRANSPORT, _PROTOCOL
 cdef int _STATUS, _REQUEST_BYTES, _RESPONSE_BYTES, _LATENCY, _NO_LATENCY
 cdef int _ATTRIBUTES_OF, _TRUNCATED, _NOT_TRUNCATED, _END, _NULL, _EMPTY
@@ -28,7 +35,7 @@ cdef class LineWriter:
     cdef unsigned short[:] used
     cdef unsigned short[:, :] start, length, port
     cdef unsigned char[:] protocol, variant, status, has_code, cut, proto, workload
-    cdef unsigned char[:, :] text
+    cdef unsigned char[::1] bytes
     cdef unsigned long long[:, :, :] addr
 
     @cython.locals(number=cython.Py_ssize_t)
@@ -43,11 +50,11 @@ cdef class LineWriter:
         took_ns=cython.ulonglong,
     )
     cdef void _line(self, int row, unsigned long long mask, long long wall_offset_ns) except *
-    @cython.locals(size=cython.Py_ssize_t)
+    @cython.locals(size=cython.Py_ssize_t, at=cython.Py_ssize_t)
     cdef void _column(self, int row, int column) noexcept
     @cython.locals(at=cython.Py_ssize_t, end=cython.Py_ssize_t, middle=cython.Py_ssize_t, last=cython.Py_ssize_t, first=cython.bint)
     cdef void _attributes(self, int row) noexcept
-    cdef Py_ssize_t _zero(self, int row, Py_ssize_t at, Py_ssize_t end) noexcept
+    cdef Py_ssize_t _zero(self, Py_ssize_t at, Py_ssize_t end) noexcept
     @cython.locals(slot=cython.int, side=cython.int, iface=cython.uint, first=cython.ulonglong, second=cython.ulonglong, at=cython.Py_ssize_t)
     cdef void _look_up(self, int conversation) except *
     @cython.locals(at=cython.Py_ssize_t)
@@ -58,18 +65,17 @@ cdef class LineWriter:
     cdef void _byte(self, unsigned char byte) noexcept
     @cython.locals(at=cython.Py_ssize_t)
     cdef void _piece(self, int number) noexcept
-    @cython.locals(place=cython.Py_ssize_t)
     cdef void _copy(self, Py_ssize_t at, Py_ssize_t count) noexcept
     @cython.locals(count=cython.int, power=cython.ulonglong)
     cdef void _number(self, unsigned long long value) noexcept
     @cython.locals(place=cython.int)
     cdef void _digits(self, unsigned long long value, int count) noexcept
-    @cython.locals(second=cython.ulonglong, place=cython.int)
+    @cython.locals(second=cython.ulonglong)
     cdef void _instant(self, unsigned long long ns) except *
     @cython.locals(place=cython.int)
     cdef void _calendar(self, unsigned long long second) except *
-    @cython.locals(byte=cython.uchar)
-    cdef void _string(self, int row, Py_ssize_t at, Py_ssize_t end) noexcept
+    @cython.locals(byte=cython.uchar, plain=cython.Py_ssize_t)
+    cdef void _string(self, Py_ssize_t at, Py_ssize_t end) noexcept
     @cython.locals(
         lead=cython.uint,
         byte=cython.uint,
@@ -79,7 +85,7 @@ cdef class LineWriter:
         valid=cython.bint,
         place=cython.Py_ssize_t,
     )
-    cdef Py_ssize_t _beyond_ascii(self, int row, Py_ssize_t at, Py_ssize_t end) noexcept
+    cdef Py_ssize_t _beyond_ascii(self, Py_ssize_t at, Py_ssize_t end) noexcept
     cdef void _unit(self, unsigned int value) noexcept
     @cython.locals(place=cython.int, digit=cython.uint)
     cdef void _hex(self, unsigned int value, int count) noexcept
