@@ -92,7 +92,7 @@ class Run:
             found = (await self.server.get(cluster.OBSERVATIONS.format("")))["items"]
             return all(cluster.conditions(each).get("Ready") == "True" for each in found)
 
-        return await cluster.until(ready, _TIMEOUT_S, "all observations to be Ready")
+        return await cluster.until(ready, _TIMEOUT_S, "all observations to be Ready", every_s=1.0)
 
     # --- the steps ----------------------------------------------------------------------------------------------------
 

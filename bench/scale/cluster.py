@@ -147,11 +147,11 @@ def conditions(observation: dict[str, Any]) -> dict[str, str]:
     return {each["type"]: each["status"] for each in held if each.get("observedGeneration") == generation}
 
 
-async def until(check: Any, timeout_s: float, what: str) -> float:
+async def until(check: Any, timeout_s: float, what: str, every_s: float = 0.2) -> float:
     """Ask again and again until it is true; the seconds that took. Raises TimeoutError."""
     started = time.monotonic()
     while not await check():
         if time.monotonic() - started > timeout_s:
             raise TimeoutError(f"waited {timeout_s:g} s for {what}")
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(every_s)
     return time.monotonic() - started
