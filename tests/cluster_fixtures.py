@@ -41,9 +41,7 @@ def real_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WeirOnClu
 @pytest.fixture
 def weir(real_cluster: WeirOnCluster) -> WeirOnCluster:
     """The cluster with Weir and an open shop on it, which stay for the next test."""
-    if not real_cluster.installed:
-        real_cluster.install()
-    real_cluster.open_shop()
+    real_cluster.set_up()
     return real_cluster
 
 

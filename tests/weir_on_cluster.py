@@ -71,6 +71,12 @@ class WeirOnCluster:
         for workload in ("deployment/weir-operator", "daemonset/weir-probe"):
             self.kube.kubectl("rollout", "status", workload, "-n", NAMESPACE, timeout_flag(LIMIT_S))
 
+    def set_up(self) -> None:
+        """Weir installed, and the shop open."""
+        if not self.installed:
+            self.install()
+        self.open_shop()
+
     def open_shop(self) -> None:
         """The namespace and the workloads of the shop, all of them ready."""
         self.kube.apply(ROOT / "config" / "samples" / "00-namespace.yaml")

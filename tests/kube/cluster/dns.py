@@ -69,6 +69,7 @@ data:
   Corefile: |
     .:53 {{
       errors
+      log
       health
       ready
       kubernetes cluster.local in-addr.arpa ip6.arpa {{
