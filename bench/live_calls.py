@@ -138,6 +138,7 @@ def without(worker: int) -> Round:
 
 def observed(worker: int, folder: Path, mode: str) -> Round:
     with weir(folder, mode) as process:
+        ask()  # so that it has its memory
         time.sleep(SETTLE_S)
         begun_s, begun = time.monotonic(), cpu_ns(process)
         time.sleep(SETTLE_S)

@@ -25,6 +25,7 @@ cdef class LiveCalls:
     cdef unsigned long long[:] number
     cdef readonly unsigned long long stale, heard
     cdef readonly unsigned long long mask
+    cdef int full, unread
     cdef readonly bint crowded
     cdef bint loses
     cdef unsigned long long lost_before

@@ -54,8 +54,8 @@ class LiveCalls:
         conversations: int = CONVERSATIONS,
         on_crowded: Callable[[], None] | None = None,
     ) -> None:
-        """`on_crowded` is called from the thread when the book should be read before the next tick: until then
-        segments wait in the ring."""
+        """`on_crowded` is called from the thread when the book should be read before the next tick. When half of it is
+        done calls segments wait in the ring."""
         self.slots = slots
         self.ring = ring
         self.engine = CallEngine(protocols, calls=calls, conversations=conversations)
@@ -77,6 +77,8 @@ class LiveCalls:
         self.mask = 0
         self.lost_before = 0  # segments that found no room, by the last look
         self.loses = False  # some since the one before
+        self.full = calls // 2
+        self.unread = 0  # done calls that were left by who read the others
         self.crowded = False
         self.on_crowded = on_crowded
         self.given_up: deque[tuple[int, int, int]] = deque()  # when to look again, at which slot, whose reader
@@ -127,6 +129,7 @@ class LiveCalls:
             self._refresh()
             yield self.book
             self.book.release()
+            self.unread = self.book.count
             self.crowded = False
 
     def lost(self) -> dict[str, int]:
@@ -183,9 +186,10 @@ class LiveCalls:
         self.loses = lost != self.lost_before
         self.lost_before = lost
         while at < head and (most == 0 or count < most):
-            if most and self.book.count >= self.engine.most_done:
+            if most and self.book.count >= self.unread + self.engine.most_done:
                 self.crowded = True
-                break
+                if self.book.count >= self.full:
+                    break
             place = at & (ring.size - 1)
             cursor.limit(place + _RECORD_HEAD + _HEAD_BYTES)
             word = cursor.u32le(place)

@@ -40,11 +40,10 @@ class Cursor:
     def find(self, byte: int, at: int, end: int) -> int:
         """Where the byte stands first at or after `at`, before `end`; -1: nowhere there."""
         end = min(end, self.end)
-        while at < end:
-            if at >= 0 and self.buffer[at] == byte:
-                return at
+        at = max(at, 0)
+        while at < end and self.buffer[at] != byte:
             at += 1
-        return -1
+        return at if at < end else -1
 
     def is_name(self, at: int, count: int, name: bytes) -> bool:
         """Whether these `count` bytes are `name`, in any case of ASCII letters; `name` itself is in lower case."""

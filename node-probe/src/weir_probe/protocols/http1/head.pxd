@@ -28,6 +28,7 @@ cdef class Head:
     cdef public Py_ssize_t fields
     cdef readonly Py_ssize_t end, method_end, target_end, code_end
     cdef readonly bint whole
+    cdef readonly unsigned int letters
     cdef public long long length
     cdef public int coding
     cdef readonly int code

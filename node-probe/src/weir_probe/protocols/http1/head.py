@@ -91,6 +91,8 @@ class Head:
         self.end = 0
         self.whole = False
         self.fields = -1  # where they begin, behind the first line; -1: that is not whole
+        #: What the names of fields begin with: a bit for each letter of either case, the first for A.
+        self.letters = 0
         self.length = NO_LENGTH
         self.coding = PLAIN
         #: Of a request: where its method and its target end; the target starts behind the method and a blank.
@@ -145,6 +147,7 @@ class Head:
     def read(self, cursor: Cursor, end: int) -> None:
         """Read the `fields`, as long as they are there, and the empty line."""
         at = self.fields
+        self.letters = 0
         self.whole = False
         self.end = at
         while 0 <= at < end:
@@ -159,6 +162,7 @@ class Head:
             if behind >= end:  # a fold may follow
                 return
             first |= 0x20
+            self.letters |= 1 << ((first - 0x61) & 31)
             if first == 0x63 and cursor.is_name(at, 15, b"content-length:"):
                 self._content_length(cursor, at + 15, behind)
             elif first == 0x74 and cursor.is_name(at, 18, b"transfer-encoding:"):

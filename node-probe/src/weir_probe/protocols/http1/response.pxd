@@ -6,6 +6,7 @@ from weir_probe.protocols.message cimport Message
 from weir_probe.wire.cursor cimport Cursor
 
 cdef Py_ssize_t _MAX_REASON
+cdef unsigned int _WANTED
 cdef int _EXCEPTION, _OK, _CLIENT_ERROR, _SERVER_ERROR, _X_REQUEST
 
 

@@ -14,6 +14,7 @@ from weir_probe.wire.cursor import Cursor
 MAX_REASON: Final = 64
 _MAX_REASON, _EXCEPTION = MAX_REASON, EXCEPTION
 _OK, _CLIENT_ERROR, _SERVER_ERROR = OK, CLIENT_ERROR, SERVER_ERROR
+_WANTED = 1 << ord("x") - ord("a") | 1 << ord("u") - ord("a")  # of Head.letters
 _X_REQUEST = trace.X_REQUEST
 
 
@@ -32,7 +33,7 @@ class Response:
         message.status = _OK if head.code < 400 else _CLIENT_ERROR if head.code < 500 else _SERVER_ERROR
         if head.code >= 400 and head.fields > 0:
             self._reason(cursor, head.code_end, head.fields, message)
-        at = head.fields
+        at = head.fields if head.letters & _WANTED else -1
         while 0 <= at < head.end:
             behind = line_end(cursor, at, head.end)
             if behind == 0:
