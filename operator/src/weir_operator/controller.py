@@ -21,7 +21,7 @@ from weir_operator.cluster.events import EventRecorder, Happening, Regarding
 from weir_operator.cluster.lease import Leadership
 from weir_operator.cluster.mirror import Key
 from weir_operator.metrics import Metrics
-from weir_operator.reconcile.cadence import report_interval_s
+from weir_operator.reconcile.cadence import report_interval_s, status_interval_s
 from weir_operator.reconcile.events import notices
 from weir_operator.reconcile.plan import Placement, Planner, Plans, carried, effective_namespaces, place
 from weir_operator.reconcile.protocol_status import protocol_status
@@ -53,7 +53,7 @@ class _NotLeadingError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """How often statuses are written and when a probe counts as silent, in seconds."""
+    """Seconds between writes of a status, and until a probe counts as silent; both longer where reports are seldom."""
 
     status_interval_s: float = 15.0
     probe_timeout_s: float = 60.0
@@ -180,6 +180,10 @@ class Controller:
         self._metrics.node_probes.set(sum(probe.managed for probe in self._world.probes.objects.values()))
         return self._pause_s(decided, outcomes, now)
 
+    @property
+    def _status_interval_s(self) -> float:
+        return status_interval_s(self._timing.status_interval_s, self._interval_s)
+
     @contextmanager
     def _busy(self) -> Iterator[None]:
         started = time.monotonic()
@@ -187,7 +191,7 @@ class Controller:
         self._busy_s += time.monotonic() - started
 
     def _pause_s(self, decided: Decided, outcomes: dict[Key, Outcome], now: datetime) -> float:
-        pauses = [self._timing.status_interval_s / 3]
+        pauses = [self._status_interval_s / 3]
         if any(outcome.behind for outcome in outcomes.values()):
             pauses.append(_SOON_S)
         pauses += [
@@ -295,7 +299,7 @@ class Controller:
         found = {(o.namespace, o.name) for node in touched for o in plans.specs[node].observations}
         found |= {key for key, held in self._known.items() if held.outcome.behind}
         # numbers in turn, so that no pass takes long: half of those that will be due before long
-        soon = time.monotonic() - self._timing.status_interval_s * 0.6
+        soon = time.monotonic() - self._status_interval_s * 0.6
         ageing = sorted((held.at, key) for key, held in self._known.items() if held.at <= soon)
         return found | {key for _, key in ageing[: len(ageing) // 2 + 1]}
 
@@ -389,7 +393,7 @@ class Controller:
             return False
         # an operator that has just started does not know when the last write was, and does not add to the load
         since = time.monotonic() - self._written_at.setdefault(observation.uid, time.monotonic())
-        return due(kind, timedelta(seconds=since), timedelta(seconds=self._timing.status_interval_s))
+        return due(kind, timedelta(seconds=since), timedelta(seconds=self._status_interval_s))
 
     async def _write_status(self, observation: Observation, outcome: Outcome) -> None:
         self._written_at[observation.uid] = time.monotonic()

@@ -1,8 +1,8 @@
-"""How often probes are asked to report."""
+"""How often probes are asked to report, and statuses are written."""
 
 import pytest
 
-from weir_operator.reconcile.cadence import REPORTS_PER_SECOND, report_interval_s
+from weir_operator.reconcile.cadence import REPORTS_PER_SECOND, report_interval_s, status_interval_s
 
 
 @pytest.mark.parametrize(("nodes", "seconds"), [(0, 10), (3, 10), (1000, 10), (1001, 20), (5000, 60), (10_000, 120)])
@@ -20,3 +20,8 @@ def test_a_few_nodes_that_come_and_go_do_not_change_every_plan() -> None:
         interval = report_interval_s(nodes, interval)
         seen.append(interval)
     assert seen == [10, 20, 20, 20, 20, 20, 10]
+
+
+@pytest.mark.parametrize(("reports_s", "seconds"), [(0, 15), (10, 15), (30, 15), (60, 30), (120, 60)])
+def test_numbers_that_come_seldom_are_written_seldom(reports_s: int, seconds: float) -> None:
+    assert status_interval_s(15, reports_s) == seconds

@@ -1,4 +1,7 @@
-"""How often probes report. A report is a write to etcd and an event to each operator: many nodes report less often."""
+"""How often probes report, and statuses are written.
+
+A report is a write to etcd and an event to each operator: many nodes report less often, each.
+"""
 
 from typing import Final
 
@@ -7,6 +10,7 @@ from weir_api.nodeprobe import REPORT_INTERVAL_S
 #: Reports per second that the API server is asked to take from all nodes together: half a core of it (docs/scale.md).
 REPORTS_PER_SECOND: Final = 100
 _INTERVALS_S: Final = (REPORT_INTERVAL_S, 20, 30, 60, 120, 300)
+_SELDOM_S: Final = 30
 #: A shorter interval is gone back to only when there are clearly fewer nodes: a change of it writes every plan.
 _BACK: Final = 0.8
 
@@ -15,6 +19,12 @@ def report_interval_s(nodes: int, current_s: int) -> int:
     """Seconds between reports for so many nodes, where the plans say `current_s` now (0: there are none)."""
     wanted = _shortest(nodes)
     return wanted if wanted >= current_s else min(current_s, _shortest(nodes / _BACK))
+
+
+def status_interval_s(asked_s: float, report_interval_s: float) -> float:
+    """Seconds between writes of a status whose numbers alone move: by default half of those between reports where these
+    are seldom. Numbers that hardly anybody sent anew are not worth a sum and a write."""
+    return asked_s * max(1.0, report_interval_s / _SELDOM_S)
 
 
 def _shortest(nodes: float) -> int:
