@@ -55,6 +55,7 @@ chart: setup ## write charts/weir and what `weir install` carries, from config/ 
 
 bench: setup ## print figures; not a test
 	$(BIN)/python bench/flows.py
+	$(BIN)/python bench/ticks.py
 	$(BIN)/python bench/payload.py
 	$(BIN)/python bench/calls.py
 

@@ -14,8 +14,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import numpy as np
-
 from weir_probe.capture import ladder, syscall
 from weir_probe.capture.kernel import KernelCapture
 from weir_probe.capture.model import HOST, Capture, Interface, NetNs, Selected, Settings
@@ -185,28 +183,6 @@ def send(sources: list[socket.socket], targets: list[tuple[str, int]], rounds: i
                 source.sendto(b"x" * 64, target)
 
 
-def bench_tick() -> None:
-    from weir_probe.streams.tick import Ticker
-
-    print("\ntable read, 262,144 slots, ms a tick")
-    with opened() as capture:
-        for flows in (0, 10_000, 50_000):
-            chosen = np.random.default_rng(1).choice(len(capture.slots), flows, replace=False)
-            capture.slots["proto"][chosen] = 17
-            capture.slots["state"][chosen] = 2
-            ticker = Ticker(capture.slots, capture.exported, 1)
-            now = capture.clock().ticks
-            capture.slots["last"][chosen] = now
-            ticker.run(now, 1 << 40, 1 << 40, 1 << 40)
-
-            def once(ticker: Ticker = ticker, now: int = now) -> float:
-                start = time.perf_counter()
-                ticker.run(now, 1 << 40, 1 << 40, 1 << 40)
-                return (time.perf_counter() - start) * 1000
-
-            print(f"{flows:>12} flows {best(once):8.2f}")
-
-
 def bench_start() -> None:
     print("\nopen to attached, s; and resident memory of the process then, MiB")
     code = (
@@ -229,5 +205,4 @@ if __name__ == "__main__":
     bench_test_run()
     bench_insert()
     bench_live()
-    bench_tick()
     bench_start()

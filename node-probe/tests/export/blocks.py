@@ -55,7 +55,7 @@ def tick(
     while_reading: Callable[[], None] = lambda: None,
 ) -> RecordBlock:
     """One tick; the block is made before slots are emptied, as the agent must."""
-    count = table.ticker.run(table.now, 300, 5, 60)
+    count = table.ticker.run(table.now, 300, 5, 60, table.now * 1_000_000_000)
     monotonic_ns = table.now * SECOND
     written = table.recorder.consume(count, monotonic_ns)
     while_reading()

@@ -2,42 +2,28 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-
 import pytest
 
+from protocols.results import FOLDER, messages
 from recording import calls_of
 
-FOLDER = Path(__file__).parents[4] / "shared/fixtures/pcap/http"
-
-
-def messages(path: Path) -> list[dict[str, str]]:
-    """A message per line, as fields by name."""
-    found = []
-    for line in path.read_text().splitlines():
-        fields = {
-            "kind": r"msg_type: (\w+)",
-            "type": r"method: (\w+)",
-            "resource": r' path: "([^"]*)"',
-            "domain": r'host: "([^"]*)"',
-            "trace_id": r'trace_ids: PrioFields\(\[PrioField \{ prio: \d+, field: "([^"]*)"',
-            "span_id": r'span_id: PrioField \{ prio: \d+, field: "([^"]*)"',
-            "client": r'client_ip: Some\(PrioField \{ prio: \d+, field: "([^"]*)"',
-            "code": r"status_code: Some\((\d+)\)",
-            "status": r" status: (\w+)",
-        }
-        told = {name: match[1] for name, pattern in fields.items() if (match := re.search(pattern, line))}
-        if told["kind"] != "Other":  # no message begins in that packet
-            found.append(told)
-    return found
+PATTERNS = {
+    "type": r"method: (\w+)",
+    "resource": r' path: "([^"]*)"',
+    "domain": r'host: "([^"]*)"',
+    "trace_id": r'trace_ids: PrioFields\(\[PrioField \{ prio: \d+, field: "([^"]*)"',
+    "span_id": r'span_id: PrioField \{ prio: \d+, field: "([^"]*)"',
+    "client": r'client_ip: Some\(PrioField \{ prio: \d+, field: "([^"]*)"',
+    "code": r"status_code: Some\((\d+)\)",
+    "status": r" status: (\w+)",
+}
 
 
 @pytest.mark.skipif(not FOLDER.exists(), reason="../shared/fixtures/pcap is absent")
 @pytest.mark.parametrize("name", ["httpv1", "client-ip", "sw8"])
 def test_the_calls_are_theirs(name: str) -> None:
     """But for the endpoint, which is two segments of the path there, and the x-request-id, which they leave out."""
-    told = messages(FOLDER / f"{name}.result")
+    told = messages(name, PATTERNS)
     calls = calls_of(FOLDER / f"{name}.pcap")
     assert len(calls) * 2 == len(told) > 0
     for call, request, response in zip(calls, told[::2], told[1::2], strict=True):

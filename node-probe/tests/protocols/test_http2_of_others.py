@@ -2,42 +2,28 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-
 import pytest
 
+from protocols.results import FOLDER, messages
 from recording import calls_of
 
-FOLDER = Path(__file__).parents[4] / "shared/fixtures/pcap/http"
-
-
-def messages(path: Path) -> list[dict[str, str]]:
-    """A message per line, as fields by name."""
-    found = []
-    for line in path.read_text().splitlines():
-        fields = {
-            "kind": r"msg_type: (\w+)",
-            "protocol": r"proto: (\w+)",
-            "request_id": r"stream_id: Some\((\d+)\)",
-            "endpoint": r' path: "([^"]*)"',
-            "domain": r'host: "([^"]*)"',
-            "resource": r'service_name: Some\("([^"]*)"',
-            "http": r" status_code: Some\((\d+)\)",
-            "code": r"grpc_status_code: Some\((\d+)\)",
-            "status": r" status: (\w+)",
-        }
-        told = {name: match[1] for name, pattern in fields.items() if (match := re.search(pattern, line))}
-        if told["kind"] != "Other":  # no message begins in that packet
-            found.append(told)
-    return found
+PATTERNS = {
+    "protocol": r"proto: (\w+)",
+    "request_id": r"stream_id: Some\((\d+)\)",
+    "endpoint": r' path: "([^"]*)"',
+    "domain": r'host: "([^"]*)"',
+    "resource": r'service_name: Some\("([^"]*)"',
+    "http": r" status_code: Some\((\d+)\)",
+    "code": r"grpc_status_code: Some\((\d+)\)",
+    "status": r" status: (\w+)",
+}
 
 
 @pytest.mark.skipif(not FOLDER.exists(), reason="../shared/fixtures/pcap is absent")
 @pytest.mark.parametrize("name", ["grpc-unary", "grpc-segmented", "h2c_ascii"])
 def test_the_call_is_theirs(name: str) -> None:
     """But for the method, which they leave out: it is :method's (RFC 9113 §8.3.1)."""
-    request, *response = messages(FOLDER / f"{name}.result")
+    request, *response = messages(name, PATTERNS)
     [call] = calls_of(FOLDER / f"{name}.pcap")
     assert call["protocol"].lower() == request["protocol"].lower()
     assert call["type"] == "POST"

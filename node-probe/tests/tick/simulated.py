@@ -109,10 +109,11 @@ class Table:
 
     def tick(self) -> Tick:
         """Read all, as the agent does once a second."""
-        count = self.ticker.run(self.now, IDLE, CLOSED_IDLE, OTHER_IDLE)
+        count = self.ticker.run(self.now, IDLE, CLOSED_IDLE, OTHER_IDLE, self.now * 1_000_000_000)
         self.aggregator.consume(count)
         written = self.recorder.consume(count, self.now * 1_000_000_000)
         tick = Tick()
+        tick.slots = [*self.ticker.rows["slot"][:count].tolist(), *self.ticker.quiet[: self.ticker.resting].tolist()]
         ids = self.exported["flow_id"]
         for row in self.ticker.rows[:count]:
             flow, event = int(ids[row["slot"]]), int(row["event"])
@@ -164,8 +165,9 @@ class Record:
 
 @dataclass
 class Tick:
-    """What one tick said; traffic is (packets, bytes) by side."""
+    """What one tick said; traffic is (packets, bytes) by side. `slots` are all that it met, resting or not."""
 
+    slots: list[int] = field(default_factory=list)
     deltas: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
     new: Counter[int] = field(default_factory=Counter)
     ended: Counter[int] = field(default_factory=Counter)

@@ -144,6 +144,12 @@ class History(RuleBasedStateMachine):
             self.table.seen_by(flow.slot, iface, mask)
             flow.peer_iface, flow.peer_mask = iface, mask
 
+    @rule(seconds=st.integers(0, 2))
+    def silence(self, seconds: int) -> None:
+        """Flows come to rest."""
+        for _ in range(3):
+            self.tick(seconds)
+
     @rule(iface=st.sampled_from(INTERFACES))
     def unwatched(self, iface: int) -> None:
         retired = 0
@@ -174,6 +180,7 @@ class History(RuleBasedStateMachine):
         self.known[address] = identity
         self.table.aggregator.peers.enter(*words(ip_address(address)), identity, KEPT)
         self.table.aggregator.peers.version += 1
+        self.table.ticker.rouse()  # as Harvest does
 
     @rule(seconds=st.sampled_from((0, 1, 1, 1, 4, 6, 70, 400)))
     def tick(self, seconds: int) -> None:
@@ -194,7 +201,6 @@ class History(RuleBasedStateMachine):
         for flow in self.flows:
             self.count(flow, opened=flow in fresh, live=flow not in ending)
         said = self.table.tick()
-        by_slot = {int(row["slot"]): row for row in self.table.ticker.rows[: len(self.flows)]}
         ids = sorted(said.new)
         for flow, flow_id in zip(sorted(fresh, key=lambda flow: flow.slot), ids, strict=True):
             flow.id = flow_id
@@ -205,7 +211,7 @@ class History(RuleBasedStateMachine):
             flow.unread = nothing()
         self.flows = [flow for flow in self.flows if flow not in ending]
 
-        assert set(by_slot) == {flow.slot for flow in [*self.flows, *ending]}
+        assert sorted(said.slots) == sorted(flow.slot for flow in [*self.flows, *ending])
         assert not self.ids & said.new.keys()
         assert set(said.new.values()) <= {1}
         self.ids |= said.new.keys()

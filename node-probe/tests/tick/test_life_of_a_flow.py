@@ -146,13 +146,13 @@ def test_another_process_goes_on_where_the_last_one_stopped() -> None:
     table.wait(OTHER_IDLE)  # `goes` is retired
     table.send(stays, 0, 2, 200)
     successor = Ticker(table.slots, table.exported, 1 << 50)
-    count = successor.run(table.now, IDLE, CLOSED_IDLE, OTHER_IDLE)
+    count = successor.run(table.now, IDLE, CLOSED_IDLE, OTHER_IDLE, table.now * 1_000_000_000)
     rows = successor.rows[:count]
     assert rows["slot"].tolist() == [stays, goes]
     assert (rows["event"] & (NEW | ENDED)).tolist() == [0, ENDED]
     assert rows["delta"].tolist() == [[2 << 40 | 200, 0], [0, 0]]
     new = table.insert()
-    successor.run(table.now, IDLE, CLOSED_IDLE, OTHER_IDLE)
+    successor.run(table.now, IDLE, CLOSED_IDLE, OTHER_IDLE, table.now * 1_000_000_000)
     assert table.exported["flow_id"][new] == 1 << 50
 
 
@@ -199,3 +199,34 @@ def test_observations_that_are_no_more_leave_the_slots_that_no_packet_visited() 
     table.ticker.clear_observations(0b011, 7)
     assert table.slots["observations"][[old, new]].tolist() == [0b001, 0b101]
     assert table.slots["peer_observations"][[old, new]].tolist() == [0b010, 0b110]
+
+
+def test_a_silent_flow_rests_and_is_live() -> None:
+    table = Table(known={"10.0.0.1": 5})
+    i = table.insert()
+    table.send(i, 0, 1, 60)
+    rows = [len(table.wait(1).deltas) for _ in range(4)]
+    assert rows == [1, 1, 0, 0], "a row while it is new, once more to see that nothing comes, and none from then on"
+    assert int(table.aggregator.totals[0]["live"]) == 1
+    assert table.ticker.every(0)["slot"].tolist() == [i]
+    table.send(i, 1, 2, 120)
+    assert list(table.wait(1).deltas.values()) == [[(0, 0), (2, 120)]]
+
+
+def test_a_flow_that_rests_is_roused_now_and_then() -> None:
+    """So that the address of its peer is not forgotten."""
+    table = Table(known={"10.0.0.1": 5})
+    table.send(table.insert(), 0, 1, 60)
+    assert sum(len(table.wait(1).deltas) for _ in range(66)) in (2 + 2, 2 + 3)
+
+
+def test_a_flow_that_rests_ends_in_time() -> None:
+    table = Table()
+    i = table.insert()
+    table.send(i, 0, 1, 60)
+    for _ in range(IDLE + 2):
+        last = table.wait(1)
+        if last.ended:
+            break
+    assert table.now - 1000 == IDLE + 1
+    assert table.ticker.resting == 0

@@ -109,7 +109,7 @@ def test_a_flow_that_is_left_for_the_next_tick_takes_all_back() -> None:
     table.send(i, 0, 1, 166)
     table.slots["headers"][i, 0] = LAYERS
     table.slots["syn"][i] = 1
-    count = table.ticker.run(table.now, 300, 5, 60)
+    count = table.ticker.run(table.now, 300, 5, 60, table.now * 1_000_000_000)
     table.ticker.postpone(count - 1)
     told = tick(table)
     assert (told["l3_bytes_tx"], told["l4_bytes_tx"], told["syn"]) == (152, 100, 1)

@@ -11,6 +11,7 @@ cdef unsigned int _INDEX, _UNKNOWN
 cdef Py_ssize_t _COUNTERS, _BY_WAY, _TIMES
 cdef unsigned char _LIVE, _DROPPED, _RESET_SENT
 cdef Py_ssize_t _RETRANS
+cdef unsigned char _NOBODY
 
 cdef class Aggregator:
     cdef readonly SeriesTable series
@@ -55,8 +56,11 @@ cdef class Aggregator:
                    a=cython.ulonglong, b=cython.ulonglong, opened=cython.bint, live=cython.bint, side=cython.uint,
                    iface=cython.ushort, peer_iface=cython.ushort, event=cython.uint, close=cython.int,
                    opener=cython.uint, counted=cython.Py_ssize_t, elsewhere=cython.ulonglong,
-                   again=cython.ulonglong, segments=cython.ulonglong)
+                   again=cython.ulonglong, segments=cython.ulonglong, alone=cython.bint, at=cython.Py_ssize_t)
     cpdef void consume(self, Py_ssize_t count)
+
+    @cython.locals(place=cython.Py_ssize_t, i=cython.Py_ssize_t)
+    cdef void _count_quiet(self) noexcept
 
     @cython.locals(slot="unsigned int[:]", kind="unsigned char[:]", ns="unsigned long long[:]", at=cython.Py_ssize_t,
                    i=cython.Py_ssize_t, waits="unsigned char[:]")
@@ -75,9 +79,9 @@ cdef class Aggregator:
 
     @cython.locals(bit=cython.uint, at=cython.Py_ssize_t, which=cython.Py_ssize_t, mine=cython.Py_ssize_t,
                    local=cython.uint)
-    cdef void _spread(self, unsigned long long mask, unsigned int role, unsigned int interface, unsigned int peer,
+    cdef Py_ssize_t _spread(self, unsigned long long mask, unsigned int role, unsigned int interface, unsigned int peer,
                       unsigned long long sent, unsigned long long received, bint opened, bint live, Py_ssize_t row,
-                      int close)
+                      int close) except -2
 
     @cython.locals(bit=cython.uint, at=cython.Py_ssize_t)
     cdef void _time(self, unsigned long long mask, unsigned int role, unsigned int interface, unsigned int peer,
@@ -100,4 +104,6 @@ cdef class Aggregator:
     @cython.locals(first=cython.ulonglong, second=cython.ulonglong, memory=cython.ulonglong, value=cython.uint)
     cdef unsigned int _peer(self, Py_ssize_t i, unsigned int side, bint new) except? 0
 
+@cython.locals(bit=cython.int)
+cdef int _first(unsigned long long mask) noexcept
 cdef unsigned int _protocol(unsigned char proto) noexcept

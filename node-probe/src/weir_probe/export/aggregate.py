@@ -35,6 +35,16 @@ _TIMES = len(TIMES)
 _LIVE = LIVE
 _DROPPED, _RESET_SENT = DROPPED, RESET_SENT
 _RETRANS = COUNTERS.index("retrans_tx")
+_NOBODY = 64  # in place of an observation's bit
+
+
+def _first(mask: int) -> int:
+    """The lowest bit of a mask."""
+    bit = 0
+    while not mask & 1:
+        mask >>= 1
+        bit += 1
+    return bit
 
 
 def _protocol(proto: int) -> int:
@@ -118,6 +128,7 @@ class Aggregator:
         self.series.begin()
         self.totals["live"] = 0
         self.waiting = 0
+        self._count_quiet()
         for row in range(count):
             i = self.row_slot[row]
             mask = self.observations[i]
@@ -138,9 +149,12 @@ class Aggregator:
             peer_iface = self.peer_iface[i]
             # left over where no other interface sees the flow, or the other took it over (bpf/flow.h)
             peer_mask = self.peer_observations[i] if peer_iface not in (0, iface) else 0
-            if mask | peer_mask == 0:
-                continue
             event = self.row_event[row]
+            alone = peer_iface == 0 and self.state[i] == _LIVE and not event & 1
+            if mask | peer_mask == 0:
+                if alone:
+                    self.ticker.rest(i, -1, _NOBODY)
+                continue
             opened = (event & 1) != 0
             live = (event & 2) == 0
             if side:  # from here on: a is what the workload sent, b what it received
@@ -152,6 +166,7 @@ class Aggregator:
                 again = self.row_counters[row, _RETRANS] + self.row_counters[row, _RETRANS + 1]
                 segments = (a >> 40) + (b >> 40) + self.row_merged[row]
                 self._total_segments((mask | peer_mask) & ~elsewhere, segments, again)
+            at = -1
             if self._resolve(i, other):
                 close = -1
                 if event & 2 and self.proto[i] == 6:
@@ -164,10 +179,21 @@ class Aggregator:
                         event & 4 != 0,
                     )
                 counted = row if event & 8 else -1
-                self._spread(self.mask, self.role, self.interface, self.other, a, b, opened, live, counted, close)
+                at = self._spread(self.mask, self.role, self.interface, self.other, a, b, opened, live, counted, close)
                 self._spread(
                     self.peer_mask, 1 - self.role, self.peer_interface, self.local, b, a, opened, live, counted, close
                 )
+            if alone and mask & (mask - 1) == 0 and elsewhere == 0:
+                self.ticker.rest(i, at, _first(mask))
+
+    def _count_quiet(self) -> None:
+        """Flows that rest are live, wherever they were."""
+        for place in range(self.ticker.resting):
+            i = self.ticker.quiet_slot[place]
+            if self.ticker.rest_bit[i] != _NOBODY:
+                self.live[self.ticker.rest_bit[i]] += 1
+            if self.ticker.rest_series[i] >= 0:
+                self.series.live[self.ticker.rest_series[i]] += 1
 
     def consume_times(self, samples: npt.NDArray[Any]) -> None:
         """Count the times that samples (layout.SAMPLE) tell, in the series of their flows; after `consume`."""
@@ -262,9 +288,10 @@ class Aggregator:
         live: bool,
         row: int,
         close: int,
-    ) -> None:
-        """`row` of the ticker has counters, if it is not -1; `close` is how a connection ended, if it did."""
-        bit = 0
+    ) -> int:
+        """`row` of the ticker has counters, if it is not -1; `close` is how a connection ended, if it did. Returns the
+        row of the last series, -1: there is none."""
+        bit, at = 0, -1
         while mask:
             if mask & 1:
                 local = self._named(bit, interface)
@@ -277,6 +304,7 @@ class Aggregator:
                     self.series.closed[at, close] += 1
             mask >>= 1
             bit += 1
+        return at
 
     def _time(self, mask: int, role: int, interface: int, peer: int, what: int, took_ns: int) -> None:  # noqa: PLR0917
         bit = 0

@@ -157,11 +157,13 @@ class Harvest:
         self._observations = named
         self._aggregator.with_metrics = with_metrics
         self._recorder.logged = logged
+        self._ticker.rouse()
 
     def finish(self, bits: Set[int]) -> None:
         """These observations end with the next tick: it writes what they have not recorded yet."""
         for bit in bits:
             self._recorder.interval_ns[bit] = 0
+        self._ticker.rouse()
 
     def forget(self, bits: Set[int], generation: int) -> None:
         """These observations have ended: their bits may be given to others."""
@@ -176,6 +178,7 @@ class Harvest:
         """Whose workload is behind an interface."""
         self.names.interface_names[interface.id] = interface.name
         self._behind.put(interface.id, pod)
+        self._ticker.rouse()
 
     def leave(self, interface: Interface) -> None:
         """An interface is no longer watched."""
@@ -185,6 +188,7 @@ class Harvest:
         """The pods of this node; series of other workloads go once their last flows are counted."""
         self.names.set_pods(pods)
         self._present = self._behind.set_pods(pods)
+        self._ticker.rouse()
         self._until_swept = _LAST_FLOWS + math.ceil(self.names.wait_s)
 
     @property
@@ -201,11 +205,15 @@ class Harvest:
         self._measures.apply(samples)
         heard = self._hear()
         per_second = 1_000_000_000 // clock.ns_per_tick
+        if self.names.reassigned:
+            self.names.reassigned = False
+            self._ticker.rouse()
         count = self._ticker.run(
             clock.ticks,
             int(self._timeouts.tcp_idle_s * per_second),
             int(self._timeouts.tcp_closed_s * per_second),
             int(self._timeouts.other_idle_s * per_second),
+            clock.monotonic_ns,
         )
         self.translations.meet(self._ticker.rows[:count], self._ticker.tick)
         self._aggregator.consume(count)
@@ -229,7 +237,7 @@ class Harvest:
         if self._live_rows and now - self.ticked > 0.1:
             self.live = busiest(
                 self._capture.slots,
-                self._ticker.rows[:count],
+                self._ticker.every(count),
                 self.names,
                 seconds=now - self.ticked,
                 now_ns=clock.monotonic_ns,
@@ -239,7 +247,7 @@ class Harvest:
         ended = rows["slot"][rows["event"] & ENDED != 0]
         self._signalled.forget(ended)
         self.take_calls(ended, patient=patient)
-        self.rows = count - self._ticker.release(count)
+        self.rows = count + self._ticker.resting - self._ticker.release(count)
         self.names.after_tick()
         if self._ticker.tick % _FORGET_EVERY == 0:
             self._forget()
@@ -291,6 +299,7 @@ class Harvest:
         self.series.drop(gone)
         self.reasons.drop(gone)
         self.calls.series.drop(gone)
+        self._ticker.rouse()
 
     def _hear(self) -> npt.NDArray[Any] | None:
         """What kernel signals have told since the last tick, noted in the rows of their flows."""

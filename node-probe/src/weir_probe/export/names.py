@@ -93,6 +93,8 @@ class Names:
         self._ends: dict[bytes, End] = {}  # of owners elsewhere
         self._waiting: dict[bytes, float] = {}  # since when, in that order
         self._entered = 0
+        #: Flows that counted for one identity are to count for another; whoever heeds it clears it.
+        self.reassigned = False
         self.met: list[bytes] = []  # to be asked for; whoever does clears it
         self.dropped: list[bytes] = []  # not to be asked for any longer
 
@@ -204,7 +206,7 @@ class Names:
         entry = self.table.entries[at]
         if who is not None:
             identity, self._ends[packed] = _answered(who)
-            entry["value"] = self.number(identity)
+            self._assign(at, self.number(identity))
             self._waiting.pop(packed, None)
         elif entry["value"] & UNKNOWN:
             self._give_up(packed)
@@ -218,7 +220,13 @@ class Names:
         self._ends.pop(packed, None)
         at = self.table.place(first, second)
         if at >= 0:
-            self.table.entries["value"][at] = self.table.class_of(first, second)
+            self._assign(at, self.table.class_of(first, second))
+
+    def _assign(self, at: int, identity: int) -> None:
+        """Flows of an entry count for this identity; those that waited for it rouse themselves."""
+        was = int(self.table.entries["value"][at])
+        self.reassigned |= was & UNKNOWN == 0 and was & INDEX != identity
+        self.table.entries["value"][at] = identity
 
     def moment(self, addresses: npt.NDArray[np.uint64]) -> Moment:
         """Who has these addresses now, rows of two words. Shares what never changes of interfaces: an interface's id is

@@ -1,16 +1,17 @@
 cimport cython
 
-cdef unsigned long long BYTES
+cdef unsigned long long BYTES, _NEVER, _UNASKED
 cdef Py_ssize_t _COUNTERS, _TIMES, _REASONS
 cdef unsigned long long MOST_PACKETS
 cdef unsigned long long MOST_BYTES
 
 cdef class Recorder:
     cdef public unsigned long long logged
+    cdef unsigned long long ticked_ns
     cdef readonly object interval_ns
     cdef readonly object records
     cdef object slots
-    cdef unsigned long long[:] interval
+    cdef unsigned long long[:] interval, due
     cdef unsigned long long[:] observations
     cdef unsigned long long[:] peer_observations
     cdef unsigned short[:] peer_iface
@@ -33,7 +34,7 @@ cdef class Recorder:
     cdef unsigned int[:, :] out_dropped, out_drop_reason, out_retransmitted, dropped, drop_reason, retransmitted
 
     @cython.locals(row=cython.Py_ssize_t, i=cython.Py_ssize_t, written=cython.Py_ssize_t, mask=cython.ulonglong,
-                   a=cython.ulonglong, b=cython.ulonglong, ended=cython.bint, which=cython.Py_ssize_t,
+                   a=cython.ulonglong, b=cython.ulonglong, ended=cython.bint, before_ns=cython.ulonglong, which=cython.Py_ssize_t,
                    what=cython.Py_ssize_t)
     cpdef Py_ssize_t consume(self, Py_ssize_t count, unsigned long long now_ns)
 

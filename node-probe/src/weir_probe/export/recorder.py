@@ -32,6 +32,8 @@ RECORD: Final = np.dtype(
 )
 BYTES = (1 << 40) - 1
 _COUNTERS, _TIMES, _REASONS = len(COUNTERS), len(TIMES), REASONS
+_NEVER = 0xFFFFFFFFFFFFFFFF
+_UNASKED = 1  # in place of a time: until the last tick nobody asked for records of the flow
 # a record is written early when another tick could overflow its word
 MOST_PACKETS = 1 << 23
 MOST_BYTES = 1 << 39
@@ -58,6 +60,7 @@ class Recorder:
         if signalled is None:
             signalled = np.zeros(len(slots), SIGNALLED)
         self.logged = 0
+        self.ticked_ns = 0  # CLOCK_MONOTONIC of the last tick
         self.interval_ns = np.zeros(64, np.uint64)
         self.records = np.zeros(len(slots), RECORD)
         self.slots = slots
@@ -69,6 +72,7 @@ class Recorder:
         self.recorded_ns = exported["recorded_ns"].data
         self.sequence = exported["sequence"].data
         self.flow_id = exported["flow_id"].data
+        self.due = ticker.rests["due"].data
         self.row_slot = ticker.rows["slot"].data
         self.row_event = ticker.rows["event"].data
         self.row_delta = ticker.rows["delta"].data
@@ -99,6 +103,8 @@ class Recorder:
         """Take the first `count` rows of the ticker, once each; returns how many records they make. `now_ns` is
         CLOCK_MONOTONIC."""
         written = 0
+        before_ns = self.ticked_ns or now_ns
+        self.ticked_ns = now_ns
         for row in range(count):
             i = self.row_slot[row]
             mask = self.observations[i]
@@ -108,15 +114,18 @@ class Recorder:
             if self.row_event[row] & 8:
                 for which in range(_COUNTERS):
                     self.recorded_counters[i, which] += self.row_counters[row, which]
+            self.due[i] = _NEVER
             if mask == 0:
                 self.recorded[i, 0] = 0
                 self.recorded[i, 1] = 0
-                self.recorded_ns[i] = now_ns
+                self.recorded_ns[i] = _UNASKED
                 if self.row_event[row] & 8:
                     self._begin(i)
                 continue
             if self.recorded_ns[i] == 0:
                 self.recorded_ns[i] = now_ns
+            elif self.recorded_ns[i] == _UNASKED:
+                self.recorded_ns[i] = before_ns
             a = self.recorded[i, 0] + self.row_delta[row, 0]
             b = self.recorded[i, 1] + self.row_delta[row, 1]
             ended = (self.row_event[row] & 2) != 0
@@ -125,6 +134,8 @@ class Recorder:
             ):
                 self.recorded[i, 0] = a
                 self.recorded[i, 1] = b
+                if a | b:
+                    self.due[i] = self.recorded_ns[i] + self._interval(mask)
                 continue
             self.sequence[i] += 1
             self.out_slot[written] = i

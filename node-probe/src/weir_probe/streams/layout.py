@@ -124,12 +124,13 @@ EXPORTED: Final = np.dtype(
         ("traffic", "<u8", (2,)),  # the slot's words as last read
         ("headers", "<u8", (2,)),  # the same of the layers
         ("layers", "<i8", (2, 2)),  # bytes of layer 3, 4 by side that were not told yet; below 0: told too early
+        ("flow_id", "<u8"),  # 0: not seen by user space yet
         ("counters", "<u4", (len(COUNTERS) - 4,)),  # as last read, those beyond the bytes
         ("merged", "<u4"),  # the same
+        ("more_retrans", "<u4", (2,)),  # the same of what is in Measures beside the slot's
         ("recorded", "<u8", (2,)),  # the slot's words since the last flow record
         ("recorded_counters", "<u8", (len(COUNTERS),)),
         ("recorded_ns", "<u8"),  # CLOCK_MONOTONIC of that record
-        ("flow_id", "<u8"),  # 0: not seen by user space yet
         ("sequence", "<u4"),  # records of this flow so far
         ("retired_tick", "<u4"),  # tick in which the slot was retired; 0: not
         ("peer", "<u8"),  # export's memory of who the peer is: Peers.of_flow

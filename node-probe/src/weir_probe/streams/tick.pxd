@@ -1,13 +1,21 @@
 cimport cython
 
 cdef unsigned long long WORD, BYTES
-cdef Py_ssize_t _COUNTERS, _MEASURED_WORDS
+cdef Py_ssize_t _COUNTERS, _MEASURED_WORDS, _ROUSED_EVERY
 
 cdef class Ticker:
     cdef readonly object slots
     cdef readonly object exported
-    cdef readonly object rows
+    cdef readonly object rows, quiet, rests
     cdef readonly unsigned int tick
+    cdef readonly Py_ssize_t resting
+    cdef unsigned int[:] quiet_slot
+    cdef unsigned long long[:, :] rest_traffic
+    cdef unsigned long long[:] rest_observations, rest_until, rest_due
+    cdef int[:] rest_series
+    cdef unsigned short[:] rest_iface
+    cdef unsigned char[:] rest_bit
+    cdef unsigned long long tcp_idle, tcp_closed, other_idle
     cdef readonly unsigned long long next_flow_id
     cdef unsigned char[:] state
     cdef unsigned char[:] proto
@@ -35,7 +43,7 @@ cdef class Ticker:
     cdef unsigned long long[:, :] headers, read_headers, recorded_counters, row_counters, measured_words
     cdef long long[:, :, :] layers
     cdef unsigned char[:] opener, fresh
-    cdef unsigned int[:, :] retrans, zero_win, more_retrans, ooo, read_counters
+    cdef unsigned int[:, :] retrans, zero_win, more_retrans, ooo, read_counters, read_more
     cdef unsigned int[:, :, :] retrans_opening
     cdef unsigned int[:] syn, synack, fin, merged, read_merged
     cdef unsigned long long[:] row_merged
@@ -43,7 +51,7 @@ cdef class Ticker:
     @cython.locals(side=cython.Py_ssize_t, way=cython.Py_ssize_t, octets=cython.longlong, which=cython.Py_ssize_t,
                    before=cython.ulonglong)
     cdef void _take_back(self, Py_ssize_t i, Py_ssize_t row) noexcept
-    @cython.locals(opener=cython.Py_ssize_t, way=cython.Py_ssize_t, merged=cython.uint)
+    @cython.locals(opener=cython.Py_ssize_t, way=cython.Py_ssize_t, merged=cython.uint, more=cython.uint)
     cdef void _count(self, Py_ssize_t i, Py_ssize_t row, unsigned long long a, unsigned long long b) noexcept
     @cython.locals(now=cython.ulonglong, headers=cython.ulonglong, layer=cython.Py_ssize_t, told=cython.longlong)
     cdef void _layers(
@@ -52,9 +60,13 @@ cdef class Ticker:
     cdef void _difference(self, Py_ssize_t i, Py_ssize_t row, Py_ssize_t which, unsigned int now) noexcept
 
     @cython.locals(i=cython.Py_ssize_t, count=cython.Py_ssize_t, state=cython.uchar, event=cython.uint,
-                   a=cython.ulonglong, b=cython.ulonglong, last=cython.ulonglong, limit=cython.ulonglong)
+                   a=cython.ulonglong, b=cython.ulonglong, last=cython.ulonglong)
     cpdef Py_ssize_t run(self, unsigned long long now, unsigned long long tcp_idle, unsigned long long tcp_closed,
-                         unsigned long long other_idle)
+                         unsigned long long other_idle, unsigned long long now_ns)
+    cdef unsigned long long _limit(self, Py_ssize_t i) noexcept
+    cdef bint _rests(self, Py_ssize_t i, unsigned long long now, unsigned long long now_ns) noexcept
+    cdef void rest(self, Py_ssize_t i, int series, unsigned char bit) noexcept
+    cpdef void rouse(self) except *
 
     @cython.locals(i=cython.Py_ssize_t, side=cython.Py_ssize_t)
     cpdef void postpone(self, Py_ssize_t row)

@@ -32,10 +32,26 @@ ROW: Final = np.dtype(
     ]
 )
 
+#: What is remembered of a flow that rests: what its slot was like, until when that says all there is to say of it (of
+#: the table's clock; 0: it does not rest), and where it counts as live.
+RESTING: Final = np.dtype(
+    [
+        ("traffic", "<u8", (2,)),
+        ("observations", "<u8"),
+        ("until", "<u8"),
+        ("due", "<u8"),  # CLOCK_MONOTONIC of the next record
+        ("series", "<i4"),  # -1: none
+        ("iface", "<u2"),
+        ("bit", "u1"),  # of the one observation that counts it; 64: none does
+        ("pad", "u1", (17,)),
+    ]
+)
+
 WORD = 0xFFFFFFFFFFFFFFFF
 BYTES = (1 << 40) - 1
 _COUNTERS = len(COUNTERS)
 _MEASURED_WORDS = MEASURED.itemsize // 8
+_ROUSED_EVERY = 32
 
 
 def _closed(flags_a: int, flags_b: int) -> bool:
@@ -44,7 +60,11 @@ def _closed(flags_a: int, flags_b: int) -> bool:
 
 
 class Ticker:
-    """Reads one flow table. `rows[:run(...)]` are the flows of a tick; call `release` when they are dealt with."""
+    """Reads one flow table. `rows[:run(...)]` are the flows of a tick; call `release` when they are dealt with.
+
+    A flow that nothing comes of may `rest`: then it has no row, and is one of `quiet[:resting]`. It is roused when its
+    slot changes or a time is up, with all others by `rouse`, and every 32nd tick: what it refers to stays in use so.
+    """
 
     def __init__(
         self,
@@ -64,6 +84,18 @@ class Ticker:
         self.slots = slots
         self.exported = exported
         self.rows = np.zeros(len(slots), ROW)
+        self.quiet = np.zeros(len(slots), np.uint32)
+        self.quiet_slot = self.quiet.data
+        self.resting = 0
+        self.rests = np.zeros(len(slots), RESTING)
+        self.rest_traffic = self.rests["traffic"].data
+        self.rest_observations = self.rests["observations"].data
+        self.rest_until = self.rests["until"].data
+        self.rest_due = self.rests["due"].data
+        self.rest_series = self.rests["series"].data
+        self.rest_iface = self.rests["iface"].data
+        self.rest_bit = self.rests["bit"].data
+        self.tcp_idle = self.tcp_closed = self.other_idle = 0
         occupied = slots["state"] >= LIVE  # by an earlier process, whose table this was
         self.tick = int(exported["retired_tick"][occupied].max(initial=0))
         self.next_flow_id = first_flow_id
@@ -105,6 +137,7 @@ class Ticker:
         self.layers = exported["layers"].data
         self.read_counters = exported["counters"].data
         self.read_merged = exported["merged"].data
+        self.read_more = exported["more_retrans"].data
         self.recorded_counters = exported["recorded_counters"].data
         self.row_counters = self.rows["counters"].data
         self.row_merged = self.rows["merged"].data
@@ -112,15 +145,22 @@ class Ticker:
         self.row_event = self.rows["event"].data
         self.row_delta = self.rows["delta"].data
 
-    def run(self, now: int, tcp_idle: int, tcp_closed: int, other_idle: int) -> int:
-        """Fill `rows` with every occupied slot and return how many. Times are in ticks of the table's clock: `now`, and
-        how long a TCP flow, a closed one, or another may be idle before it is retired."""
+    def run(self, now: int, tcp_idle: int, tcp_closed: int, other_idle: int, now_ns: int) -> int:
+        """Fill `rows` with every occupied slot that does not rest and return how many. Times are in ticks of the
+        table's clock: `now`, and how long a TCP flow, a closed one, or another may be idle before it is retired;
+        `now_ns` is CLOCK_MONOTONIC."""
         self.tick += 1
-        count = 0
+        self.tcp_idle, self.tcp_closed, self.other_idle = tcp_idle, tcp_closed, other_idle
+        count = self.resting = 0
         for i in range(len(self.state)):
             state = self.state[i]
             if state < 2:  # EMPTY, or BUSY with an insertion
                 continue
+            if self._rests(i, now, now_ns):
+                self.quiet_slot[self.resting] = i
+                self.resting += 1
+                continue
+            self.rest_until[i] = 0
             event = 0
             if self.flow_id[i] == 0:
                 self.flow_id[i] = self.next_flow_id
@@ -135,13 +175,7 @@ class Ticker:
                         event |= 4
             else:
                 last = self.last[i]
-                if self.proto[i] != 6:
-                    limit = other_idle
-                elif _closed(self.tcp_flags[i, 0], self.tcp_flags[i, 1]):
-                    limit = tcp_closed
-                else:
-                    limit = tcp_idle
-                if now > last and now - last >= limit:
+                if now > last and now - last >= self._limit(i):
                     self.state[i] = 3
                     self.retired_tick[i] = self.tick
             a = self.traffic[i, 0]
@@ -159,6 +193,48 @@ class Ticker:
             count += 1
         return count
 
+    def _limit(self, i: int) -> int:
+        """How long flow `i` may be idle."""
+        if self.proto[i] != 6:
+            return self.other_idle
+        return self.tcp_closed if _closed(self.tcp_flags[i, 0], self.tcp_flags[i, 1]) else self.tcp_idle
+
+    def _rests(self, i: int, now: int, now_ns: int) -> bool:
+        return (
+            self.rest_until[i] > now
+            and self.rest_due[i] > now_ns
+            and self.state[i] == 2
+            and self.traffic[i, 0] == self.rest_traffic[i, 0]
+            and self.traffic[i, 1] == self.rest_traffic[i, 1]
+            and self.observations[i] == self.rest_observations[i]
+            and self.iface[i] == self.rest_iface[i]
+            and self.peer_iface[i] == 0
+            and not self.fresh[i]
+            and (i ^ self.tick) % _ROUSED_EVERY != 0
+        )
+
+    def rest(self, i: int, series: int, bit: int) -> None:
+        """From here on, as long as nothing comes of flow `i`, all that is to be done for it is to count it as live:
+        for the observation of this bit (64: for none), and in this row of its series (-1: in none). `rests["due"]` says
+        when there is a record to be made of it."""
+        self.rest_traffic[i, 0] = self.read[i, 0]
+        self.rest_traffic[i, 1] = self.read[i, 1]
+        self.rest_observations[i] = self.observations[i]
+        self.rest_iface[i] = self.iface[i]
+        self.rest_series[i] = series
+        self.rest_bit[i] = bit
+        self.rest_until[i] = self.last[i] + self._limit(i)
+
+    def rouse(self) -> None:
+        """Every flow has a row in the next tick: something has changed that flows refer to."""
+        self.rests["until"] = 0
+
+    def every(self, count: int) -> npt.NDArray[Any]:
+        """The first `count` rows, and one for each flow that rests: it counted nothing."""
+        quiet = np.zeros(self.resting, ROW)
+        quiet["slot"] = self.quiet[: self.resting]
+        return np.concatenate([self.rows[:count], quiet])
+
     def postpone(self, row: int) -> None:
         """As if this tick had not come to the row's flow: what it counted, and that it began or ended, comes again."""
         i = self.row_slot[row]
@@ -173,13 +249,12 @@ class Ticker:
 
     def _count(self, i: int, row: int, a: int, b: int) -> None:
         """What flow `i` counted since it was last read; `a` and `b` are the differences of its words."""
-        self.fresh[i] = 0
         opener = self.opener[i] & 1
         self._layers(i, row, 0, opener, a & BYTES)
         self._layers(i, row, 1, 1 - opener, b & BYTES)
         for way in range(2):
-            self._difference(i, row, 4 + way, self.retrans[i, way] + self.more_retrans[i, way])
-            self._difference(i, row, 6 + way, self.ooo[i, way])
+            self._difference(i, row, 4 + way, self.retrans[i, way])
+            self.row_counters[row, 6 + way] = 0
             self._difference(i, row, 8 + way, self.zero_win[i, way])
         self._difference(i, row, 10, self.retrans_opening[i, 0, 0] + self.retrans_opening[i, 1, 0])
         self._difference(i, row, 11, self.retrans_opening[i, 0, 1] + self.retrans_opening[i, 1, 1])
@@ -189,6 +264,13 @@ class Ticker:
         merged = self.merged[i]
         self.row_merged[row] = merged - self.read_merged[i] & 0xFFFFFFFF
         self.read_merged[i] = merged
+        if self.fresh[i]:  # else the row of Measures is as it was: it need not be fetched
+            self.fresh[i] = 0
+            for way in range(2):
+                self._difference(i, row, 6 + way, self.ooo[i, way])
+                more = self.more_retrans[i, way]
+                self.row_counters[row, 4 + way] += more - self.read_more[i, way] & 0xFFFFFFFF
+                self.read_more[i, way] = more
 
     def _layers(self, i: int, row: int, side: int, way: int, octets: int) -> None:
         """Bytes of layers 3 and 4 that `side` sent, in `octets` of layer 2. A packet may be in the one word already and
@@ -241,6 +323,7 @@ class Ticker:
                 self.peer[i] = 0
                 self.read_merged[i] = 0
                 for side in range(2):
+                    self.read_more[i, side] = 0
                     self.read_headers[i, side] = 0
                     self.layers[i, side, 0] = 0
                     self.layers[i, side, 1] = 0
