@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from frames import RST, ethernet, ip, tcp, udp
+from frames import ACK, RST, ethernet, ip, tcp, udp
 from protocols.test_dns import answer, framed, query
 from weir_probe.protocols.registry import BY_NAME, PROTOCOLS
-from weir_probe.streams.call_engine import CALL_TIMEOUT_NS, CallEngine
+from weir_probe.streams.call_engine import CALL_TIMEOUT_NS, IDLE_TIMEOUT_NS, CallEngine, done
 from weir_probe.streams.engine import FlowEngine
 from weir_probe.streams.table import FlowTable
 
@@ -34,20 +34,41 @@ class Wire:
 
 def test_sockets_that_ask_once() -> None:
     wire = Wire()
-    done = 0
+    read = 0
     for number in range(100):
         now_ns = number * CALL_TIMEOUT_NS // (ROOM - 2)
         wire.sees(ip(CLIENT, SERVER, 17, udp(10_000 + number, 53, query())), now_ns)
         wire.sees(ip(SERVER, CLIENT, 17, udp(53, 10_000 + number, answer())), now_ns + 1)
-        done += wire.read()
-    assert (done, wire.calls.unread) == (100, 0)
+        read += wire.read()
+    assert (read, wire.calls.unread) == (100, 0)
 
 
 def test_connections_that_are_closed() -> None:
     wire = Wire()
-    done = 0
+    read = 0
     for number in range(100):
         now_ns = number * CALL_TIMEOUT_NS // (ROOM - 2)
         wire.sees(ip(CLIENT, SERVER, 6, tcp(10_000 + number, 53, RST, framed(query()))), now_ns)
-        done += wire.read()
-    assert (done, wire.calls.unread) == (100, 0)
+        read += wire.read()
+    assert (read, wire.calls.unread) == (100, 0)
+
+
+def test_what_a_connection_left_behind_is_not_the_next_ones() -> None:
+    """The reader that waited for the rest of a message is given to another connection."""
+    wire = Wire()
+    asked = framed(query())
+    wire.sees(ip(CLIENT, SERVER, 6, tcp(10_000, 53, ACK, asked)), 0)
+    wire.sees(ip(SERVER, CLIENT, 6, tcp(53, 10_000, ACK, framed(answer())[:20])), 1)
+    wire.sees(ip(CLIENT, SERVER, 6, tcp(10_000, 53, RST)), 2)
+    assert wire.read() == 1
+    later_ns = 2 * CALL_TIMEOUT_NS
+    wire.sees(ip(CLIENT, SERVER, 6, tcp(10_001, 53, ACK, asked[:20])), later_ns)
+    wire.sees(ip(SERVER, CLIENT, 6, tcp(53, 10_001, ACK, framed(answer()))), later_ns + 1)
+    assert len(wire.calls.readers) == 2  # nobody, and the one
+    assert (wire.read(), wire.calls.book.losses.sum()) == (0, 1)  # half a question, and an answer to nobody
+    last_ns = 2 * later_ns + IDLE_TIMEOUT_NS
+    wire.sees(ip(CLIENT, SERVER, 6, tcp(10_002, 53, ACK, asked)), last_ns)
+    wire.sees(ip(SERVER, CLIENT, 6, tcp(53, 10_002, ACK, framed(answer()))), last_ns + 1)
+    assert len(wire.calls.readers) == 2
+    told = wire.calls.book.calls[done(wire.calls.book)[-1]]  # behind the half question, whose connection is over
+    assert (told["request_ns"], told["response_ns"]) == (last_ns, last_ns + 1)
