@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from export.blocks import BOOT, SECOND, Names, logged, pod, tick
@@ -171,6 +171,7 @@ def test_protocols_have_their_keywords_or_their_numbers() -> None:
     assert (found[6], found[17], found[253]) == ("TCP", "UDP", 253)
 
 
+@settings(deadline=None)
 @given(address=st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6)))
 def test_addresses_read_back(address: Any) -> None:
     found = ip_address(only(tick(conversation(0, 1, a=str(address))))["src"])

@@ -299,7 +299,8 @@ class Aggregator:
                 if row >= 0:
                     for which in range(_COUNTERS):
                         mine = which ^ role if which < _BY_WAY else which
-                        self.series.counters[at, mine] += self.row_counters[row, which]
+                        if self.row_counters[row, which]:
+                            self.series.counters[at, mine] += self.row_counters[row, which]
                 if close >= 0:
                     self.series.closed[at, close] += 1
             mask >>= 1

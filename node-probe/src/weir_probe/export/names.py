@@ -18,6 +18,7 @@ from weir_probe.plan.pods import LocalPod
 _OVERFLOW = Identity("overflow")
 #: Indices of identities that nothing refers to any more are given to others once there are this many.
 _TIDY_FROM: Final = 4096
+_CLASS_ENDS: Final = [End(workload=str(identity)) for identity in CLASSES]
 _CLASS: Final = {
     feed.IdentityKind.POD: "workload",
     feed.IdentityKind.SERVICE: "service",
@@ -231,12 +232,9 @@ class Names:
     def moment(self, addresses: npt.NDArray[np.uint64]) -> Moment:
         """Who has these addresses now, rows of two words. Shares what never changes of interfaces: an interface's id is
         another's only 65,535 interfaces later."""
-        unique = np.unique(addresses.reshape(-1, 2), axis=0)
-        return Moment(
-            self.interfaces,
-            self.interface_names,
-            {packed: self.end(packed) for packed in (row.tobytes() for row in unique)},
-        )
+        text = addresses.tobytes()
+        packed = {text[at : at + 16] for at in range(0, len(text), 16)}
+        return Moment(self.interfaces, self.interface_names, {one: self.end(one) for one in packed})
 
     def end(self, packed: bytes) -> End:
         """Who has this address now, as records have it."""
@@ -244,7 +242,7 @@ class Names:
         if pod is not None:
             return end_of(pod)
         known = self._ends.get(packed)
-        return known or End(workload=str(CLASSES[self.table.class_of(*_words(packed))]))
+        return known or _CLASS_ENDS[self.table.class_of(*_words(packed))]
 
     def of_words(self, first: int, second: int) -> Identity:
         """The identity behind an address, given as a slot holds it."""

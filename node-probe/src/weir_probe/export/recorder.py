@@ -113,7 +113,8 @@ class Recorder:
             mask &= self.logged
             if self.row_event[row] & 8:
                 for which in range(_COUNTERS):
-                    self.recorded_counters[i, which] += self.row_counters[row, which]
+                    if self.row_counters[row, which]:  # most are 0, and their sums need not be fetched
+                        self.recorded_counters[i, which] += self.row_counters[row, which]
             self.due[i] = _NEVER
             if mask == 0:
                 self.recorded[i, 0] = 0
