@@ -1,6 +1,8 @@
 cimport cython
 
-cdef unsigned long long _ENDS, _ROLELESS, _WORD, _SPREAD
+from weir_probe.export.rowindex cimport RowIndex
+
+cdef unsigned long long _ENDS, _ROLELESS
 cdef Py_ssize_t _LIMIT
 
 
@@ -9,10 +11,10 @@ cdef class ReasonTable:
     cdef readonly Py_ssize_t used
     cdef Py_ssize_t capacity
     cdef unsigned long long[:] key, what, counted
-    cdef int[:] index
+    cdef RowIndex index
 
     @cython.locals(at=cython.Py_ssize_t)
     cpdef void add(self, unsigned long long key, unsigned long long what, unsigned long long count) except *
 
-    @cython.locals(mask=cython.ulonglong, at=cython.ulonglong)
-    cdef Py_ssize_t _place(self, unsigned long long key, unsigned long long what) noexcept
+    @cython.locals(row=cython.Py_ssize_t)
+    cdef Py_ssize_t _append(self, unsigned long long key, unsigned long long what) except -1

@@ -5,6 +5,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from weir_probe.export.rowindex import RowIndex
 from weir_probe.export.series import OVERFLOW, unpack
 
 #: `key` as in series.SERIES; `what`: kind << 56 | direction << 48 | state << 40 | reason, as streams.signals has these,
@@ -16,53 +17,48 @@ LIMIT: Final = 65_536
 _ENDS = OVERFLOW << 27 | OVERFLOW
 _ROLELESS = 0xFFFFFFFFFFFFFFFF ^ 1 << 57  # as SeriesTable's overflow series
 _LIMIT = LIMIT
-_WORD = 0xFFFFFFFFFFFFFFFF
-_SPREAD = 0x9E3779B97F4A7C15
 
 
 class ReasonTable:
     """`rows[:used]` are in use. Beyond the limit a row counts for the overflow series of its observation."""
 
     def __init__(self) -> None:
+        self.index = RowIndex()
         self._hold_rows(np.zeros(256, REASON), 0)
 
     def _hold_rows(self, rows: np.ndarray, used: int) -> None:
-        """Take these rows as the table, with an index of twice their number."""
+        """Take these rows as the table."""
         self.rows = rows
         self.used = used
         self.capacity = len(rows)
         self.key = rows["key"].data
         self.what = rows["what"].data
         self.counted = rows["count"].data
-        self.index = np.full(2 * len(rows), -1, np.int32).data
+        self.index.hold(len(rows))
         for row in range(used):
-            self.index[self._place(int(rows["key"][row]), int(rows["what"][row]))] = row
+            self.index.enter(self.key[row], self.what[row], row)
 
     def add(self, key: int, what: int, count: int) -> None:
         """`count` more of `what` in the series `key`."""
-        at = self._place(key, what)
-        if self.index[at] < 0 and self.used >= _LIMIT and key & _ENDS != _ENDS:
+        at = self.index.find(key, what)
+        if at < 0 and self.used >= _LIMIT and key & _ENDS != _ENDS:
             key = key & _ROLELESS | _ENDS
-            at = self._place(key, what)
-        if self.index[at] < 0:
-            if self.used == self.capacity:
-                grown = np.zeros(2 * self.capacity, REASON)
-                grown[: self.used] = self.rows
-                self._hold_rows(grown, self.used)
-                at = self._place(key, what)
-            self.index[at] = self.used
-            self.key[self.used] = key
-            self.what[self.used] = what
-            self.used += 1
-        self.counted[self.index[at]] += count
+            at = self.index.find(key, what)
+        if at < 0:
+            at = self._append(key, what)
+        self.counted[at] += count
 
-    def _place(self, key: int, what: int) -> int:
-        """Where the row of `key` and `what` is in the index, or would be."""
-        mask = 2 * self.capacity - 1
-        at = (((key ^ ((what * _SPREAD) & _WORD)) * _SPREAD) & _WORD) >> 32 & mask
-        while self.index[at] >= 0 and (self.key[self.index[at]] != key or self.what[self.index[at]] != what):
-            at = (at + 1) & mask
-        return at
+    def _append(self, key: int, what: int) -> int:
+        if self.used == self.capacity:
+            grown = np.zeros(2 * self.capacity, REASON)
+            grown[: self.used] = self.rows
+            self._hold_rows(grown, self.used)
+        row = self.used
+        self.key[row] = key
+        self.what[row] = what
+        self.used += 1
+        self.index.enter(key, what, row)
+        return row
 
     def drop(self, gone: Callable[[int, int], bool]) -> None:
         """As SeriesTable.drop."""

@@ -1,7 +1,7 @@
 cimport cython
 
-cdef unsigned long long WORD
-cdef unsigned long long SPREAD
+from weir_probe.export.rowindex cimport RowIndex
+
 cdef unsigned long long _OVERFLOW
 cdef int _BOUNDS
 
@@ -12,8 +12,7 @@ cdef class SeriesTable:
     cdef readonly object held
     cdef readonly object overflowed
     cdef Py_ssize_t capacity
-    cdef unsigned long long[:] index_key
-    cdef int[:] index_row
+    cdef RowIndex index
     cdef unsigned int[:] limit
     cdef unsigned int[:] hold
     cdef unsigned long long[:] overflow
@@ -39,8 +38,5 @@ cdef class SeriesTable:
 
     @cython.locals(bucket=cython.int)
     cdef void time(self, Py_ssize_t at, Py_ssize_t what, unsigned long long took_ns)
-
-    @cython.locals(at=cython.ulonglong)
-    cdef Py_ssize_t _find(self, unsigned long long key)
 
     cdef Py_ssize_t _append(self, unsigned long long key)

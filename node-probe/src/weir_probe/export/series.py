@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 
+from weir_probe.export.rowindex import RowIndex
 from weir_probe.streams.layout import COUNTERS, TIMES
 from weir_probe.streams.performance import CLOSE_TYPES
 
@@ -51,8 +52,6 @@ ROLES: Final = ("client", "server")
 OVERFLOW: Final = (1 << 27) - 1
 _BOUNDS = len(BOUNDS_NS)
 _OVERFLOW = OVERFLOW  # the same for compiled code, as a C number
-WORD = 0xFFFFFFFFFFFFFFFF
-SPREAD = 0x9E3779B97F4A7C15
 
 
 #: Of a key: below it what the observation's bit is above.
@@ -75,10 +74,11 @@ class SeriesTable:
         self.hold = self.held.data
         self.overflow = self.overflowed.data
         self.bound = np.array(BOUNDS_NS, np.uint64).data
+        self.index = RowIndex()
         self._hold_rows(np.zeros(256, SERIES), 0)
 
     def _hold_rows(self, rows: np.ndarray, used: int) -> None:
-        """Take these rows as the table, with an index of twice their number."""
+        """Take these rows as the table."""
         self.rows = rows
         self.used = used
         self.capacity = len(rows)
@@ -91,18 +91,9 @@ class SeriesTable:
         self.closed = rows["closed"].data
         self.sum_ns = rows["sum_ns"].data
         self.buckets = rows["buckets"].data
-        self.index_key = np.zeros(2 * len(rows), np.uint64).data
-        self.index_row = np.full(2 * len(rows), -1, np.int32).data
+        self.index.hold(len(rows))
         for row in range(used):
-            self._enter(int(rows["key"][row]), row)
-
-    def _enter(self, key: int, row: int) -> None:
-        mask = 2 * self.capacity - 1
-        at = ((key * SPREAD) & WORD) >> 32 & mask
-        while self.index_row[at] >= 0:
-            at = (at + 1) & mask
-        self.index_key[at] = key
-        self.index_row[at] = row
+            self.index.enter(self.key[row], 0, row)
 
     def begin(self) -> None:
         """Start a tick: live flows are counted anew in each."""
@@ -124,14 +115,14 @@ class SeriesTable:
 
         Returns the row, which holds until `drop`."""
         key = bit << 58 | role << 57 | protocol << 54 | local << 27 | peer
-        at = self._find(key)
+        at = self.index.find(key, 0)
         if at < 0:
             if self.hold[bit] < self.limit[bit]:
                 self.hold[bit] += 1
             else:
                 self.overflow[bit] += opened
                 key = bit << 58 | protocol << 54 | _OVERFLOW << 27 | _OVERFLOW
-                at = self._find(key)
+                at = self.index.find(key, 0)
             if at < 0:
                 at = self._append(key)
         self.packets[at, 0] += sent >> 40
@@ -144,9 +135,9 @@ class SeriesTable:
 
     def find(self, bit: int, role: int, protocol: int, local: int, peer: int) -> int:
         """The row where `add` counts such a flow; -1: it never did."""
-        at = self._find(bit << 58 | role << 57 | protocol << 54 | local << 27 | peer)
+        at = self.index.find(bit << 58 | role << 57 | protocol << 54 | local << 27 | peer, 0)
         if at < 0:
-            at = self._find(bit << 58 | protocol << 54 | _OVERFLOW << 27 | _OVERFLOW)
+            at = self.index.find(bit << 58 | protocol << 54 | _OVERFLOW << 27 | _OVERFLOW, 0)
         return at
 
     def time(self, at: int, what: int, took_ns: int) -> None:
@@ -157,15 +148,6 @@ class SeriesTable:
         self.sum_ns[at, what] += took_ns
         self.buckets[at, what, bucket] += 1
 
-    def _find(self, key: int) -> int:
-        mask = 2 * self.capacity - 1
-        at = ((key * SPREAD) & WORD) >> 32 & mask
-        while self.index_row[at] >= 0:
-            if self.index_key[at] == key:
-                return self.index_row[at]
-            at = (at + 1) & mask
-        return -1
-
     def _append(self, key: int) -> int:
         if self.used == self.capacity:
             grown = np.zeros(2 * self.capacity, SERIES)
@@ -174,7 +156,7 @@ class SeriesTable:
         row = self.used
         self.key[row] = key
         self.used += 1
-        self._enter(key, row)
+        self.index.enter(key, 0, row)
         return row
 
     def drop(self, gone: Callable[[int, int], bool]) -> None:

@@ -1,10 +1,11 @@
 cimport cython
 
 from weir_probe.export.calls.endpoints cimport Endpoints
+from weir_probe.export.rowindex cimport RowIndex
 from weir_probe.export.series cimport SeriesTable
 
 cdef int _BUCKETS, _BEFORE, _REPORTED, _TRACE_ID
-cdef unsigned long long _OVERFLOW, _OTHER, _WORD, _SPREAD, _SERVER
+cdef unsigned long long _OVERFLOW, _OTHER, _SERVER
 
 
 @cython.final
@@ -19,12 +20,8 @@ cdef class CallSeries:
     cdef unsigned long long[:, :] requests, buckets
     cdef unsigned char[:] trace_size
     cdef unsigned char[:, :] trace_id
-    cdef int[::1] index
+    cdef RowIndex index
 
-    @cython.locals(hashed=cython.ulonglong)
-    cdef unsigned long long _place(self, unsigned long long whose, unsigned long long what) noexcept
-    @cython.locals(mask=cython.ulonglong, at=cython.ulonglong)
-    cdef void _enter(self, Py_ssize_t row) noexcept
     @cython.locals(whose=cython.ulonglong, what=cython.ulonglong, at=cython.Py_ssize_t)
     cpdef Py_ssize_t add(
         self,
@@ -54,7 +51,5 @@ cdef class CallSeries:
         int start,
         int size,
     ) noexcept
-    @cython.locals(mask=cython.ulonglong, at=cython.ulonglong, row=cython.Py_ssize_t)
-    cdef Py_ssize_t _find(self, unsigned long long whose, unsigned long long what) noexcept
     @cython.locals(row=cython.Py_ssize_t)
     cdef Py_ssize_t _append(self, unsigned long long whose, unsigned long long what) except -1

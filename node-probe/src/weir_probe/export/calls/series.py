@@ -15,6 +15,7 @@ import numpy as np
 from weir_api.nodeprobe import LATENCY_BUCKETS, LATENCY_LEAST_EXPONENT, LATENCY_STEPS
 from weir_probe.export.calls import endpoints
 from weir_probe.export.calls.endpoints import Endpoints
+from weir_probe.export.rowindex import RowIndex
 from weir_probe.export.series import OVERFLOW, SeriesTable
 from weir_probe.protocols.message import STATUSES
 
@@ -49,7 +50,6 @@ _BEFORE = -LATENCY_LEAST_EXPONENT - 14 - 1
 _REPORTED = LATENCY_BUCKETS
 _TRACE_ID = TRACE_ID
 _OVERFLOW, _OTHER = OVERFLOW, endpoints.OTHER
-_WORD, _SPREAD = 0xFFFFFFFFFFFFFFFF, 0x9E3779B97F4A7C15
 _SERVER = 1 << 63
 
 
@@ -69,10 +69,11 @@ class CallSeries:
         self.overflowed = np.zeros(64, np.uint64)  # calls that were counted in an overflow series
         self.overflow = self.overflowed.data
         self.reported = np.array(REPORTED_NS, np.uint64).data
+        self.index = RowIndex()
         self._hold_rows(np.zeros(256, CALL_SERIES), 0)
 
     def _hold_rows(self, rows: Any, used: int) -> None:
-        """Take these rows as the table, with an index of twice their number."""
+        """Take these rows as the table."""
         self.rows = rows
         self.used = used
         self.capacity = len(rows)
@@ -87,21 +88,9 @@ class CallSeries:
         self.exemplar_at = rows["exemplar_at"].data
         self.trace_size = rows["trace_size"].data
         self.trace_id = rows["trace_id"].data
-        self.index = np.full(2 * len(rows), -1, np.int32).data
+        self.index.hold(len(rows))
         for row in range(used):
-            self._enter(row)
-
-    def _place(self, whose: int, what: int) -> int:
-        hashed = ((whose * _SPREAD) & _WORD) ^ what
-        hashed = ((hashed ^ hashed >> 31) * _SPREAD) & _WORD
-        return hashed >> 32 & (2 * self.capacity - 1)
-
-    def _enter(self, row: int) -> None:
-        mask = 2 * self.capacity - 1
-        at = self._place(self.whose[row], self.what[row])
-        while self.index[at] >= 0:
-            at = (at + 1) & mask
-        self.index[at] = row
+            self.index.enter(self.whose[row], self.what[row], row)
 
     def add(
         self,
@@ -120,7 +109,7 @@ class CallSeries:
         what = protocol << 32 | endpoint
         if role:
             what |= _SERVER
-        at = self._find(whose, what)
+        at = self.index.find(whose, what)
         if at < 0:
             if self.flows.hold[bit] < self.flows.limit[bit]:
                 self.flows.hold[bit] += 1
@@ -136,7 +125,7 @@ class CallSeries:
         self.overflow[bit] += 1
         whose = bit << 54 | _OVERFLOW << 27 | _OVERFLOW
         what = protocol << 32 | _OTHER
-        at = self._find(whose, what)
+        at = self.index.find(whose, what)
         return at if at >= 0 else self._append(whose, what)
 
     def bucket(self, took_ns: int) -> int:
@@ -164,16 +153,6 @@ class CallSeries:
         for place in range(size):
             self.trace_id[at, place] = texts[row, start + place]
 
-    def _find(self, whose: int, what: int) -> int:
-        mask = 2 * self.capacity - 1
-        at = self._place(whose, what)
-        while self.index[at] >= 0:
-            row = self.index[at]
-            if self.whose[row] == whose and self.what[row] == what:
-                return row
-            at = (at + 1) & mask
-        return -1
-
     def _append(self, whose: int, what: int) -> int:
         if self.used == self.capacity:
             grown = np.zeros(2 * self.capacity, CALL_SERIES)
@@ -183,7 +162,7 @@ class CallSeries:
         self.whose[row] = whose
         self.what[row] = what
         self.used += 1
-        self._enter(row)
+        self.index.enter(whose, what, row)
         return row
 
     def drop(self, gone: Callable[[int, int], bool]) -> None:
