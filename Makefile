@@ -21,9 +21,9 @@ setup: ## apt packages, venv, compiled parts
 demo: setup ## a small shop of network namespaces, observed live
 	@$(BIN)/weir demo
 
-test: setup lint ## every test but those of the whole cluster (e2e), JOBS at a time, with real eBPF, servers and kube-apiserver
+test: setup lint ## every test, JOBS at a time, with real eBPF, servers, kube-apiserver and a cluster
 	-PYTHONPATH=tests:. $(BIN)/python -m kube.binaries
-	$(BIN)/pytest --numprocesses=$(JOBS) --no-loadscope-reorder --ignore=tests/e2e/cluster --deselect=$(BUILT_AGAIN)
+	$(BIN)/pytest --numprocesses=$(JOBS) --no-loadscope-reorder --deselect=$(BUILT_AGAIN)
 
 cluster-up: setup ## a real Kubernetes cluster on this machine, of NODES nodes; prints how to reach it
 	@PYTHONPATH=tests:. $(BIN)/python -m kube.binaries >/dev/null
@@ -32,7 +32,7 @@ cluster-up: setup ## a real Kubernetes cluster on this machine, of NODES nodes; 
 cluster-down: setup ## end the cluster of cluster-up
 	@PYTHONPATH=tests:. $(BIN)/python -m kube.cluster down
 
-e2e: setup ## Weir on a real cluster: made for it, or the one of KUBECONFIG; ROUNDS of random faults
+e2e: setup ## only Weir on a real cluster: made for it, or the one of KUBECONFIG; ROUNDS of random faults
 	@PYTHONPATH=tests:. $(BIN)/python -m kube.binaries >/dev/null
 	WEIR_E2E_ROUNDS=$(ROUNDS) $(BIN)/pytest tests/e2e $(BUILT_AGAIN)
 

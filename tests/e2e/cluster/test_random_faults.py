@@ -8,6 +8,7 @@ import random
 import signal
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -72,7 +73,9 @@ def test_faults_at_random(
         with capsys.disabled():
             print(f"round {number}: {happened}; status right after {time.monotonic() - began:.0f} s")
         for node in weir.nodes:
-            assert balanced(weir, node), weir.report(node)["counters"]
+            # a probe that just came back has reported before it saw anything
+            counters = weir.until(lambda: counting(weir, node), f"packets on {node}")  # noqa: B023
+            assert balanced(counters), counters
         for node in weir.nodes:
             with Teller(weir, node) as teller:
                 teller.check()
@@ -98,8 +101,13 @@ def recovered(weir: WeirOnCluster) -> bool:
     )
 
 
-def balanced(weir: WeirOnCluster, node: str) -> bool:
+def counting(weir: WeirOnCluster, node: str) -> dict[str, Any]:
+    """What a node's probe reports of packets, once it has seen any."""
+    counters: dict[str, Any] = weir.report(node)["counters"]
+    return counters if int(counters["seen"]["packets"]) else {}
+
+
+def balanced(counters: dict[str, Any]) -> bool:
     """seen = stored + set aside + lost."""
-    counters = weir.report(node)["counters"]
     rest = sum(int(each["packets"]) for each in [*counters.get("setAside", []), *counters.get("lost", [])])
-    return 0 < int(counters["seen"]["packets"]) == int(counters["stored"]["packets"]) + rest
+    return int(counters["seen"]["packets"]) == int(counters["stored"]["packets"]) + rest
