@@ -17,7 +17,7 @@ from kube.control_plane import ControlPlane
 from kube.process import kill, spawn
 from scale import contents
 from scale.contents import Manifest, Size
-from scale.server import Server, each
+from scale.server import METADATA_ONLY, Server, each
 
 ROOT: Final = Path(__file__).parents[2]
 OBSERVATIONS: Final = "/apis/weir.dev/v1alpha1/{}flowobservations"
@@ -52,10 +52,11 @@ async def make_pod(server: Server, size: Size, number: int) -> None:
     """A pod that runs on its node."""
     pod = contents.pod(size, number)
     namespace, name = pod["metadata"]["namespace"], pod["metadata"]["name"]
-    await server.request("POST", f"/api/v1/namespaces/{namespace}/pods", pod)
+    await server.request("POST", f"/api/v1/namespaces/{namespace}/pods", pod, headers=METADATA_ONLY)
     status = objects.running_status([contents.pod_ip(number)], ["172.16.0.1"])
     path = f"/api/v1/namespaces/{namespace}/pods/{name}/status"
-    await server.request("PATCH", path, status, content_type="application/merge-patch+json")
+    merge = "application/merge-patch+json"
+    await server.request("PATCH", path, status, content_type=merge, headers=METADATA_ONLY)
 
 
 async def delete_pod(server: Server, size: Size, number: int) -> None:

@@ -21,14 +21,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from scale.contents import workload
-from scale.server import RefusedError, Server
+from scale.server import METADATA_ONLY, RefusedError, Server
 from weir_api.nodeprobe import REPORT_INTERVAL_S, PlannedObservation
 from weir_api.selector import Workload, selects
 
 Raw = dict[str, Any]
 PROBES_PATH: Final = "/apis/weir.dev/v1alpha1/nodeprobes"
 _PODS_PATH: Final = "/api/v1/pods"
-_METADATA_ONLY: Final = {"Accept": "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"}
 _PEERS: Final = [f"team-{n % 50:03}/{app}" for n, app in enumerate(("web", "api", "cart", "users", "stock") * 20)]
 #: Between a change and the report of it; a probe attaches meanwhile.
 _APPLY_S: Final = 0.15
@@ -170,7 +169,7 @@ class Probe:
             "status": status,
         }
         path, size = f"{PROBES_PATH}/{self.node}/status?fieldManager=weir-probe", len(json.dumps(status))
-        answer = json.loads(await server.request("PUT", path, body, headers={**headers, **_METADATA_ONLY}))
+        answer = json.loads(await server.request("PUT", path, body, headers={**headers, **METADATA_ONLY}))
         self._version = max(self._version, int(answer["metadata"]["resourceVersion"]))
         self._fleet.reports += 1
         self._fleet.report_bytes += size

@@ -16,6 +16,8 @@ import aiohttp
 T = TypeVar("T")
 _LINE_BYTES: Final = 8 << 20
 Raw = dict[str, Any]
+#: For answers to writes: who does not read the object spares the server to send it.
+METADATA_ONLY: Final = {"Accept": "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"}
 
 
 class RefusedError(Exception):
