@@ -7,7 +7,7 @@ from the present state, and writes only differences. Passing twice changes nothi
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -216,10 +216,11 @@ class Controller:
         plans = self._planner.compile(placed, self._report_interval_s(placements.values()))
         return Decided(verdicts, placements, plans)
 
-    def _report_interval_s(self, placements: Iterable[Placement]) -> int:
+    def _report_interval_s(self, placements: Collection[Placement]) -> int:
         nodes = set[str]().union(*(placement.shares.keys() for placement in placements))
+        measured = sum(len(placement.shares) for placement in placements)
         held = (probe.report_interval_s for probe in self._world.probes.objects.values())
-        self._interval_s = report_interval_s(len(nodes), self._interval_s or max(held, default=0))
+        self._interval_s = report_interval_s(len(nodes), measured, self._interval_s or max(held, default=0))
         return self._interval_s
 
     def _place(self, observation: Observation) -> Placement:
