@@ -13,13 +13,7 @@ ROOT: Final = Path(__file__).parents[3]
 SOURCES: Final = ROOT / "node-probe/src"
 BUILD: Final = ROOT / "build/fuzz"
 #: What stands between bytes and calls; the rest runs uncompiled.
-MODULES: Final = (
-    "wire/cursor.pxd",
-    "protocols/**/*.pxd",
-    "streams/half.pxd",
-    "streams/calls.pxd",
-    "streams/conversation.pxd",
-)
+MODULES: Final = ("wire/*.pxd", "streams/*.pxd", "protocols/**/*.pxd")
 
 _SETUP: Final = """
 from pathlib import Path
