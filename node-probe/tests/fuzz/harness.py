@@ -18,6 +18,7 @@ from weir_probe.protocols.parser import FROM_CLIENT, FROM_SERVER, Spec
 from weir_probe.protocols.registry import BY_NAME, PROTOCOLS
 from weir_probe.streams.call_engine import CallEngine, done
 from weir_probe.streams.calls import CallBook
+from weir_probe.streams.conversation import DETECT_LIMIT
 from weir_probe.streams.layout import SLOT
 from weir_probe.wire.cursor import Cursor
 from weir_probe.wire.protocols import TCP, UDP
@@ -32,6 +33,8 @@ SERVER, LOST, CUT, PIECES, SILENCE, UNACKNOWLEDGED = 1, 2, 4, 8, 16, 32
 MAX_INPUT: Final = 2048
 #: Of so many inputs one has its calls told as lines, which takes longer than all else.
 TOLD: Final = 64
+#: Bytes that a direction keeps, whatever is spoken.
+MOST_KEPT: Final = max(DETECT_LIMIT, *(spec.parse_limit for spec in PROTOCOLS))
 _CALLS, _MOST_PIECES = 1200, 32
 _MASK = 0xFFFFFFFF
 
@@ -84,7 +87,8 @@ class Target:
                     reader.segment(side, cursor, 0, captured, len(piece), seq[side], now_ns)
                 seq[side] = (seq[side] + len(piece)) & _MASK
             for half in (reader.first, reader.second):
-                assert half.used <= half.size <= half.limit
+                assert half.used <= min(half.size, half.limit)
+                assert half.size <= MOST_KEPT  # the limit is less where a protocol was given up
         engine.end(reader)
         self._check(engine)
 
