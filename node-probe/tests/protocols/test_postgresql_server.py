@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -86,12 +87,19 @@ def log(tape: Recording, tmp_path: Path) -> Iterator[Path]:
         with (tmp_path / "errors").open("w") as errors:
             server: list[str | Path] = [*AS_POSTGRES, PROGRAMS[-1] / "postgres", "-D", folder / "data", *settings]
             tape.start(*server, ready=PORT, cwd=folder, stderr=errors)
+            while not ready(folder / "data"):  # it listens before, and refuses
+                time.sleep(0.05)
             yield folder / "data/log/log.json"
             for process in tape.processes:
                 process.terminate()
                 process.wait(60)
     finally:
         shutil.rmtree(folder)
+
+
+def ready(data: Path) -> bool:
+    """As pg_ctl knows it: by the last line of this file."""
+    return (data / "postmaster.pid").read_text().rstrip().endswith("\nready")
 
 
 def connect() -> psycopg.Connection[Any]:
