@@ -106,7 +106,7 @@ def test_a_syn_ack_that_nobody_answers(watch: Watch, up: Wire) -> None:
             time.sleep(3 * TICK_S)
             return before if before[0] and before == counts() else None
 
-        # from the first one told: a tracepoint that others attach to as it fires may pass one by (seen on Linux 6.18)
+        # from the first one told: where other probes start and end, one in a hundred is not (docs/capture.md)
         told, sent = until("the SYN+ACK comes again", settled)
         until("and again", lambda: counted_by_the_kernel(up) > sent)
         told_later, sent_later = until("that is told", settled)
