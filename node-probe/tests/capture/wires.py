@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from weir_probe.capture.afpacket import AfPacketCapture
 from weir_probe.capture.model import HOST, Capture, Interface, NetNs, Selected
 from weir_probe.capture.tc import in_netns
 from weir_probe.streams.layout import BYTES_BITS, BYTES_MASK, LIVE, OUTCOMES
@@ -130,14 +131,10 @@ class Totals:
 
 
 def settle(capture: Capture) -> None:
-    """Let the AF_PACKET reader drain its rings: until it has seen nothing new for a while."""
-    if capture.rung != "afpacket":
-        return
-    quiet, seen = 0, -1
-    while quiet < 4:
-        time.sleep(0.02)
-        frames = capture.overhead().run_count
-        quiet, seen = (quiet + 1 if frames == seen else 0), frames
+    """Let the AF_PACKET reader drain its rings."""
+    if isinstance(capture, AfPacketCapture):
+        while capture.waiting():
+            time.sleep(0.01)
 
 
 def totals(capture: Capture) -> Totals:

@@ -15,6 +15,7 @@ import struct
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -60,11 +61,13 @@ RING_SHARE: Final = 64  # a ring takes at most this part of the memory that is l
 
 _PACKET_RX_RING, _PACKET_STATISTICS, _PACKET_VERSION = 5, 6, 10
 _TPACKET_V3: Final = 2
-_ETH_P_ALL: Final = 3
+_ETH_P_ALL, _ETH_P_NONE = 3, 0x0060  # the latter is of frames that a device loops back to test itself
 _SO_ATTACH_FILTER: Final = 26
 _FRAME_BYTES: Final = 2048
-_RETIRE_MS: Final = 10  # a block that is not full is handed over after that
-_STATUS, _SEQUENCE = 8, 24  # in struct tpacket_block_desc
+#: A block that is not full is handed over after that: however few the packets, a reader that is held up for longer than
+#: this times the blocks of its ring loses some.
+_RETIRE_MS: Final = 150
+_STATUS, _NUM_PKTS, _SEQUENCE = 8, 12, 24  # in struct tpacket_block_desc
 _KERNEL, _USER = 0, 1
 
 
@@ -85,6 +88,7 @@ class _Ring:
         self.memory = np.frombuffer(mmap.mmap(sock.fileno(), size, mmap.MAP_SHARED), np.uint8)
         blocks = self.memory.reshape(-1, BLOCK_BYTES)
         self.status = blocks[:, _STATUS : _STATUS + 4].view(np.uint32)[:, 0]
+        self.packets = blocks[:, _NUM_PKTS : _NUM_PKTS + 4].view(np.uint32)[:, 0]
         self.sequence = blocks[:, _SEQUENCE : _SEQUENCE + 8].view(np.uint64)[:, 0]
         # A fresh ring starts at block 0; one taken over at its oldest full block, else at the one being filled.
         full = np.flatnonzero(self.status & _USER)
@@ -115,9 +119,25 @@ class _Ring:
         for _ in range(len(self.status)):
             if not self.status[self.next] & _USER:
                 return
-            walk_block(self.memory, self.next * BLOCK_BYTES, engine, row, intake, self.segmented)
-            self.status[self.next] = _KERNEL
-            self.next = (self.next + 1) % len(self.status)
+            self._walk(engine, row, intake)
+
+    def finish(self, ifindex: int, engine: FlowEngine, row: int, intake: Intake) -> None:
+        """Nothing comes any more; walk all that has, the block that was being filled included."""
+        with suppress(OSError):  # the interface is gone, and sends nothing
+            _bind(self.sock, ifindex, _ETH_P_NONE)  # returns when no packet is on its way to the ring
+        self.drain(engine, row, intake)
+        if self.waiting():
+            self._walk(engine, row, intake)
+
+    def waiting(self) -> bool:
+        """Packets have come that were not walked."""
+        return bool(self.status[self.next] & _USER or self.packets[self.next])
+
+    def _walk(self, engine: FlowEngine, row: int, intake: Intake) -> None:
+        walk_block(self.memory, self.next * BLOCK_BYTES, engine, row, intake, self.segmented)
+        self.packets[self.next] = 0  # the kernel's own zero comes when it opens the block again
+        self.status[self.next] = _KERNEL
+        self.next = (self.next + 1) % len(self.status)
 
     def dropped(self) -> int:
         """Packets since the last call that found no room."""
@@ -129,9 +149,9 @@ class _Ring:
         return bool(self.sock.getsockname()[0])
 
 
-def _bind(sock: socket.socket, ifindex: int) -> None:
+def _bind(sock: socket.socket, ifindex: int, protocol: int = _ETH_P_ALL) -> None:
     """By number: a name may be another interface's by now."""
-    address = struct.pack("=HHiHBB8s", socket.AF_PACKET, socket.htons(_ETH_P_ALL), ifindex, 0, 0, 0, b"")
+    address = struct.pack("=HHiHBB8s", socket.AF_PACKET, socket.htons(protocol), ifindex, 0, 0, 0, b"")
     if ctypes.CDLL(None, use_errno=True).bind(sock.fileno(), address, len(address)):
         error = ctypes.get_errno()
         raise OSError(error, os.strerror(error))
@@ -238,6 +258,12 @@ class AfPacketCapture(Capture):
             for tap in self._taps.values():
                 tap.ring.drain(self._engine, tap.row, self._intake)
 
+    def waiting(self) -> bool:
+        """Packets have come that are not in the table yet."""
+        self._check()
+        with self._lock:
+            return any(tap.ring.waiting() for tap in self._taps.values())
+
     def _check(self) -> None:
         if self._failure is not None:
             raise CaptureError(f"the packet reader has stopped: {self._failure!r}") from self._failure
@@ -280,7 +306,7 @@ class AfPacketCapture(Capture):
             tap = self._taps.pop(iface.key, None)
             if tap is None:
                 return
-            tap.ring.drain(self._engine, tap.row, self._intake)
+            tap.ring.finish(iface.ifindex, self._engine, tap.row, self._intake)
             self._dropped += tap.ring.dropped()
             tap.ring.sock.close()
 
