@@ -23,7 +23,9 @@ demo: setup ## a small shop of network namespaces, observed live
 
 test: setup lint ## every test, JOBS at a time, with real eBPF, servers, kube-apiserver and a cluster
 	-PYTHONPATH=tests:. $(BIN)/python -m kube.binaries
-	$(BIN)/pytest --numprocesses=$(JOBS) --no-loadscope-reorder --deselect=$(BUILT_AGAIN)
+	$(BIN)/pytest --numprocesses=$(JOBS) --no-loadscope-reorder --deselect=$(BUILT_AGAIN) || \
+	{ echo "What failed is run again, alone: if it passes now, two tests at a time were too many for this machine." && \
+	$(BIN)/pytest --last-failed --last-failed-no-failures=none --deselect=$(BUILT_AGAIN); }
 
 cluster-up: setup ## a real Kubernetes cluster on this machine, of NODES nodes; prints how to reach it
 	@PYTHONPATH=tests:. $(BIN)/python -m kube.binaries >/dev/null
