@@ -31,9 +31,9 @@ _POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0">
 """
 _SETTINGS = """process.roles=broker,controller
 node.id=1
-controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+controller.quorum.voters=1@{address}:{controller}
+listeners=PLAINTEXT://{address}:{port},CONTROLLER://{address}:{controller}
+advertised.listeners=PLAINTEXT://{address}:{port}
 controller.listener.names=CONTROLLER
 log.dirs={folder}/data
 offsets.topic.replication.factor=1
@@ -93,7 +93,9 @@ class Broker:
     def __init__(self, tape: Recording, folder: Path) -> None:
         self.folder = folder
         settings, logging = folder / "server.properties", folder / "log4j2.properties"
-        settings.write_text(_SETTINGS.format(port=PORT, controller=CONTROLLER_PORT, folder=folder))
+        settings.write_text(
+            _SETTINGS.format(address=tape.address, port=PORT, controller=CONTROLLER_PORT, folder=folder)
+        )
         logging.write_text(_LOGGING.format(folder=folder))
         java = (
             "java",
@@ -110,10 +112,12 @@ class Broker:
         )
         tape.start(*java, "kafka.Kafka", settings, ready=PORT, within_s=240)
 
-    def requests(self) -> Iterator[dict[str, Any]]:
-        """What the broker's listener has answered: header, request and response of each, as it logs them."""
+    def requests(self, clients: set[str]) -> Iterator[dict[str, Any]]:
+        """What clients at these addresses were answered: header, request and response of each, as the broker logs
+        them."""
         for line in (self.folder / "requests.log").read_text().splitlines():
             if line.startswith("Completed request:"):
                 told = json.loads(line.removeprefix("Completed request:"))
-                if told["connection"].startswith(f"127.0.0.1:{PORT}-"):
+                listener, client = told["connection"].split("-")[:2]
+                if listener.endswith(f":{PORT}") and client.rpartition(":")[0] in clients:
                     yield told

@@ -16,7 +16,6 @@ import os
 import socket
 import struct
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from io import BytesIO
@@ -46,66 +45,73 @@ Result = TypeVar("Result")
 class Recording:
     """A namespace with loopback in it. Needs root."""
 
+    #: Where servers are to listen.
+    address = "127.0.0.1"
+
     def __init__(self, *, keeps: bool = False) -> None:
         self.name = f"weir-tape-{os.getpid()}-{next(_numbers)}"
-        self.netns = NetNs(1, f"/run/netns/{self.name}")
+        self.netns = self.clients = NetNs(1, f"/run/netns/{self.name}")
         self.keeps = keeps
         self.frames: list[Frame] = []
         self.processes: list[subprocess.Popen[bytes]] = []
-        self.ended = threading.Event()
-        self.reader = threading.Thread(target=self._read, name="tape")
 
     def __enter__(self) -> Self:
         subprocess.run(["ip", "netns", "add", self.name], check=True)
         try:
             subprocess.run(["ip", "-n", self.name, "link", "set", "lo", "up"], check=True)
-            self.socket = self.inside(lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW, _ETH_P_ALL))
-            self.socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
-            self.socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
-            self.socket.setsockopt(_SOL_PACKET, _PACKET_IGNORE_OUTGOING, 1)  # loopback shows each packet twice
-            self.socket.bind(("lo", 0))
-            self.socket.settimeout(0.05)
-            self.reader.start()
+            raw = self.inside(lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW, _ETH_P_ALL))
+            raw.setsockopt(_SOL_PACKET, _PACKET_IGNORE_OUTGOING, 1)  # loopback shows each packet twice
+            self.listen("lo", raw)
         except BaseException:
             subprocess.run(["ip", "netns", "del", self.name], check=False)
             raise
         return self
 
+    def listen(self, interface: str, raw: socket.socket) -> None:
+        """Record an interface with this packet socket of its namespace: it keeps all until somebody asks."""
+        self.socket = raw
+        raw.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
+        raw.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        raw.bind((interface, 0))
+        raw.settimeout(0.15)
+
     def __exit__(self, *_: object) -> None:
+        self.end()
+        subprocess.run(["ip", "netns", "del", self.name], check=True)
+
+    def end(self) -> None:
+        """End the servers, and what records."""
         for process in self.processes:
             process.terminate()
         for process in self.processes:
             process.wait(30)
-        self.ended.set()
-        self.reader.join()
         self.socket.close()
-        subprocess.run(["ip", "netns", "del", self.name], check=True)
 
     def start(
         self, *command: str | Path, ready: int = 0, within_s: float = 60, **options: Any
     ) -> subprocess.Popen[bytes]:
-        """Run a program in the namespace until the end; `ready`: wait for a listener on that TCP port of 127.0.0.1."""
+        """Run a server in its namespace until the end; `ready`: wait for a listener on that TCP port."""
         process = subprocess.Popen(["ip", "netns", "exec", self.name, *map(str, command)], **options)
         self.processes.append(process)
         deadline = time.monotonic() + within_s
-        while ready and not self.inside(lambda: _listens(ready)):
+        while ready and not in_netns(self.netns, lambda: _listens(ready)):
             assert process.poll() is None, f"{command[0]} ended with {process.returncode}"
             assert time.monotonic() < deadline, f"{command[0]} does not listen on {ready}"
             time.sleep(0.05)
         return process
 
     def inside(self, work: Callable[[], Result]) -> Result:
-        """Call it in a thread in the namespace; threads that it makes, and programs that it runs, are there too."""
-        return in_netns(self.netns, work)
+        """Call it in a thread where clients are; threads that it makes, and programs that it runs, are there too."""
+        return in_netns(self.clients, work)
 
     def erase(self) -> None:
         """Forget what was recorded so far."""
-        self._rest()
+        self.read()
         self.frames.clear()
 
     def capture(self) -> bytes:
         """What was recorded so far, as a pcap file."""
-        self._rest()
+        self.read()
         return pcap(self.frames)
 
     def calls(self, protocols: Iterable[Spec] = PROTOCOLS, *, redacts: bool = True) -> list[dict[str, Any]]:
@@ -127,24 +133,16 @@ class Recording:
                 }
                 file.write(json.dumps(told) + "\n")
 
-    def _read(self) -> None:
+    def read(self) -> None:
+        """Put on tape what has passed so far, of which nothing is lost."""
         while True:
             try:
                 data, ancillary, _, _ = self.socket.recvmsg(262_144, 64)
             except TimeoutError:
-                if self.ended.is_set():
-                    return
-                continue
+                break
             [(_, _, stamp)] = ancillary
             seconds, nanoseconds = struct.unpack("qq", stamp)
             self.frames.append(Frame(data, seconds * 1_000_000_000 + nanoseconds))
-
-    def _rest(self) -> None:
-        """Wait until what has passed is on tape, which has lost nothing."""
-        count = -1
-        while count != len(self.frames):
-            count = len(self.frames)
-            time.sleep(0.15)
         _, dropped = struct.unpack("II", self.socket.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8))
         assert dropped == 0, f"{dropped} packets are not on tape"
 

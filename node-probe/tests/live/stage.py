@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import json
 import socket
-import struct
 import subprocess
-import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from typing import Any, Self
+from multiprocessing import get_context
+from typing import Any, Self, TypeVar
 
 import numpy as np
 
 from capture.wires import Wire, settle, take_all
-from captures import pcap
-from conversation import Frame
-from recording import calls_of
-from weir_probe.capture.model import Capture
+from recording import Recording
+from weir_probe.capture.model import HOST, Capture
 from weir_probe.export.calls.lines import Addresses, LineWriter
 from weir_probe.protocols.parser import Spec
 from weir_probe.protocols.registry import PROTOCOLS
@@ -26,49 +24,34 @@ from weir_probe.streams.call_engine import done
 from weir_probe.streams.endpoints import Sought
 from weir_probe.streams.live import LiveCalls
 
-_SO_RCVBUFFORCE, _SO_TIMESTAMPNS = 33, 35
-_SOL_PACKET, _PACKET_STATISTICS = 263, 6
 #: What a clock says, and so differs between two captures of one conversation.
 CLOCKS = ("start", "latency_us")
 
+Result = TypeVar("Result")
 
-class Tape:
-    """All that passes an interface, both ways, whole."""
+
+class OnWire(Recording):
+    """Servers in the pod, clients beside it, and what passes between them on tape."""
 
     def __init__(self, wire: Wire) -> None:
-        self.frames: list[Frame] = []
-        self.ended = threading.Event()
-        self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
-        self.socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, 1 << 29)
-        self.socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
-        self.socket.bind((wire.name, 0))
-        self.socket.settimeout(0.05)
-        self.thread = threading.Thread(target=self._read)
+        super().__init__()
+        self.wire = wire
+        self.name, self.netns, self.address = wire.name, wire.netns, wire.pod4
+        self.clients = HOST
 
     def __enter__(self) -> Self:
-        self.thread.start()
+        self.wire.up()
+        self.listen(self.wire.name, socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3)))
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.ended.set()
-        self.thread.join()
-        self.socket.close()
+        self.end()
 
-    def _read(self) -> None:
-        while True:
-            try:
-                data, ancillary, _, _ = self.socket.recvmsg(262_144, 64)
-            except TimeoutError:
-                if self.ended.is_set():
-                    return
-                continue
-            seconds, nanoseconds = struct.unpack("qq", ancillary[0][2])
-            self.frames.append(Frame(data, seconds * 1_000_000_000 + nanoseconds))
 
-    def calls(self, protocols: Iterable[Spec] = PROTOCOLS) -> list[dict[str, Any]]:
-        _, dropped = struct.unpack("II", self.socket.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8))
-        assert dropped == 0, f"{dropped} packets are not on tape"
-        return calls_of(pcap(self.frames), protocols)
+def apart(work: Callable[[], Result]) -> Result:
+    """Clients in a process of their own: in the test's they would take the readers' time."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as elsewhere:
+        return elsewhere.submit(work).result()
 
 
 class Live:
@@ -137,13 +120,23 @@ def redis(wire: Wire, port: int = 6379) -> Iterator[int]:
         server.wait(30)
 
 
+def same_as_on_tape(live: Live, tape: Recording) -> list[dict[str, Any]]:
+    """The live calls, of which none is lost, and which are those of a replay."""
+    told = live.settled()
+    assert not any(live.capture.losses().values()), live.capture.losses()
+    assert not any(live.calls.lost().values()), live.calls.lost()
+    assert without_clocks(told) == without_clocks(tape.calls())
+    return told
+
+
 def without_clocks(calls: list[dict[str, Any]]) -> list[str]:
-    """Calls to be compared, of each connection in their order."""
+    """Calls to be compared, of each connection in their order, or in that of their ids."""
+
+    def place(call: dict[str, Any]) -> tuple[Any, ...]:
+        return call["src"], call["src_port"], call["dst"], str(call["request_id"])
+
     kept = [{name: value for name, value in call.items() if name not in CLOCKS} for call in calls]
-    by_connection: dict[tuple[Any, ...], list[str]] = {}
-    for call in kept:
-        by_connection.setdefault((call["src"], call["src_port"], call["dst"]), []).append(json.dumps(call))
-    return [call for connection in sorted(by_connection) for call in by_connection[connection]]
+    return [json.dumps(call) for call in sorted(kept, key=place)]
 
 
 def resp(*words: bytes) -> bytes:

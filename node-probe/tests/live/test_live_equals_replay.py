@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import random
 import socket
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from multiprocessing import get_context
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 
-from capture.wires import Wire, every_rung
-from live.stage import Tape, observed, redis, resp, without_clocks
+from capture.wires import every_rung
+from live.stage import OnWire, apart, observed, redis, resp, same_as_on_tape
 from weir_probe.capture.model import Capture
 
 pytestmark = pytest.mark.root
@@ -48,14 +48,9 @@ def talk_all(host: str, port: int) -> int:
 
 
 @every_rung
-def test_pipelined_and_concurrent(capture: Capture, wire: Wire) -> None:
-    wire.up()
-    with redis(wire) as port, Tape(wire) as tape, observed(capture, wire) as live:
-        with ProcessPoolExecutor(1, get_context("spawn")) as elsewhere:  # so that it leaves the readers their time
-            answered = elsewhere.submit(talk_all, wire.pod4, port).result()
-        told = live.settled()
-        assert not any(capture.losses().values()), capture.losses()
-        assert not any(live.calls.lost().values()), live.calls.lost()
+def test_pipelined_and_concurrent(capture: Capture, tape: OnWire) -> None:
+    with redis(tape.wire) as port, observed(capture, tape.wire) as live:
+        answered = apart(partial(talk_all, tape.address, port))
+        told = same_as_on_tape(live, tape)
         assert len(told) == answered >= 10_000
-        assert without_clocks(told) == without_clocks(tape.calls())
         assert {call["status"] for call in told} == {"ok", "client_error"}

@@ -1,4 +1,4 @@
-"""A gRPC server that logs each call, and a client of it: `grpc_peer.py serve PORT LOG`, `grpc_peer.py call PORT COUNT`.
+"""A gRPC server that logs each call, and a client of it: `… serve TARGET LOG`, `… call TARGET COUNT`.
 
 What a request asks for is in its metadata, so that the server's log is the truth of each call: `code`, `text`,
 `replies`, `sleep`. The method says which side sends one message, or many.
@@ -80,16 +80,16 @@ def _status(code: int) -> grpc.StatusCode:
     return next(status for status in grpc.StatusCode if status.value[0] == code)
 
 
-def serve(port: int, log: Path) -> None:
+def serve(target: str, log: Path) -> None:
     server = grpc.server(ThreadPoolExecutor(16), handlers=[Shop(Log(log))])
-    server.add_insecure_port(f"127.0.0.1:{port}")
+    server.add_insecure_port(target)
     server.start()
     server.wait_for_termination()
 
 
-def call(port: int, count: int) -> None:
+def call(target: str, count: int) -> None:
     """Some channels, each with many calls in flight."""
-    channels = [grpc.insecure_channel(f"127.0.0.1:{port}", [("grpc.use_local_subchannel_pool", 1)]) for _ in range(3)]
+    channels = [grpc.insecure_channel(target, [("grpc.use_local_subchannel_pool", 1)]) for _ in range(3)]
     room = threading.Semaphore(120)
     done = threading.Semaphore(0)
 
@@ -159,6 +159,6 @@ def _start(channel: grpc.Channel, number: int) -> Started:
 
 if __name__ == "__main__":
     if sys.argv[1] == "serve":
-        serve(int(sys.argv[2]), Path(sys.argv[3]))
+        serve(sys.argv[2], Path(sys.argv[3]))
     else:
-        call(int(sys.argv[2]), int(sys.argv[3]))
+        call(sys.argv[2], int(sys.argv[3]))

@@ -8,6 +8,7 @@ import struct
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.root
 PORT, HOSTS, QUERIES, CLIENTS, WINDOW = 5300, 41, 11_000, 8, 24
-_ASKED = re.compile(r": (\d+) 127\.0\.0\.1/(\d+) (?:query|auth)\[(\S+)\] (\S+) from")
-_TOLD = re.compile(r": (\d+) 127\.0\.0\.1/(\d+) (?:config|auth) (\S+) is (\S+)")
+_ASKED = re.compile(r": (\d+) [\d.]+/(\d+) (?:query|auth)\[(\S+)\] (\S+) from")
+_TOLD = re.compile(r": (\d+) [\d.]+/(\d+) (?:config|auth) (\S+) is (\S+)")
 
 
 def serve(tape: Recording, folder: Path, *options: str) -> Path:
@@ -29,7 +30,7 @@ def serve(tape: Recording, folder: Path, *options: str) -> Path:
     path = folder / "dnsmasq.log"
     tape.start(
         *("dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-hosts", "--no-resolv", "--user=root"),
-        *(f"--port={PORT}", "--listen-address=127.0.0.1", "--bind-interfaces", f"--pid-file={folder}/pid"),
+        *(f"--port={PORT}", f"--listen-address={tape.address}", "--bind-interfaces", f"--pid-file={folder}/pid"),
         *("--log-queries=extra", f"--log-facility={path}", *options),
         ready=PORT,
     )
@@ -52,11 +53,11 @@ def questions(client: int) -> Iterator[tuple[int, bytes]]:
         yield ident, query(host, (A, AAAA, A, TXT, MX)[number % 5], ident)
 
 
-def over_udp(client: int) -> None:
+def over_udp(host: str, client: int) -> None:
     """WINDOW questions in flight on one socket."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
         asker.settimeout(20)
-        asker.connect(("127.0.0.1", PORT))
+        asker.connect((host, PORT))
         waiting: set[int] = set()
         for ident, message in questions(client):
             asker.send(message)
@@ -67,11 +68,11 @@ def over_udp(client: int) -> None:
             waiting.remove(struct.unpack(">H", asker.recv(4096)[:2])[0])
 
 
-def over_tcp(client: int) -> None:
+def over_tcp(host: str, client: int) -> None:
     """WINDOW questions in a segment, four such on a connection: dnsmasq takes a hundred (TCP_MAX_QUERIES)."""
     asked = list(questions(client))
     for first in range(0, len(asked), 4 * WINDOW):
-        with socket.create_connection(("127.0.0.1", PORT), timeout=20) as asker, asker.makefile("rb") as told:
+        with socket.create_connection((host, PORT), timeout=20) as asker, asker.makefile("rb") as told:
             for begin in range(first, min(first + 4 * WINDOW, len(asked)), WINDOW):
                 batch = asked[begin : begin + WINDOW]
                 asker.sendall(framed(*(message for _, message in batch)))
@@ -80,6 +81,12 @@ def over_tcp(client: int) -> None:
                     (length,) = struct.unpack(">H", told.read(2))
                     idents.append(struct.unpack(">H", told.read(length)[:2])[0])
                 assert idents == [ident for ident, _ in batch]
+
+
+def all_ask(ask: Callable[[str, int], None], host: str) -> None:
+    """All clients at once."""
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        list(pool.map(partial(ask, host), range(CLIENTS)))
 
 
 def logged(path: Path) -> tuple[Counter[tuple[int, str, str]], Counter[tuple[int, str, str]]]:
@@ -109,14 +116,8 @@ def in_its_words(call: dict[str, Any]) -> tuple[int, str, str]:
     return call["src_port"], call["domain"], answer
 
 
-@pytest.mark.parametrize("ask", [over_udp, over_tcp])
-def test_every_question_is_paired_with_its_answer(tape: Recording, log: Path, ask: Callable[[int], None]) -> None:
-    def many() -> None:
-        with ThreadPoolExecutor(CLIENTS) as pool:
-            list(pool.map(lambda client: tape.inside(lambda: ask(client)), range(CLIENTS)))
-
-    many()
-    calls = tape.calls()
+def compare(calls: list[dict[str, Any]], log: Path) -> None:
+    """Question by question, of all clients."""
     asked, told = logged(log)
     assert asked.total() == len(calls) == QUERIES // CLIENTS * CLIENTS >= 10_000
     assert Counter((call["src_port"], call["type"], call["domain"]) for call in calls) == asked
@@ -124,9 +125,15 @@ def test_every_question_is_paired_with_its_answer(tape: Recording, log: Path, as
     assert all(call["latency_us"] is not None and call["latency_us"] >= 0 for call in calls)
 
 
+@pytest.mark.parametrize("ask", [over_udp, over_tcp])
+def test_every_question_is_paired_with_its_answer(tape: Recording, log: Path, ask: Callable[[str, int], None]) -> None:
+    tape.inside(lambda: all_ask(ask, tape.address))
+    compare(tape.calls(), log)
+
+
 def test_a_name_has_the_answer_of_its_id(tape: Recording, log: Path) -> None:
     """The log does not say ids: the same question with many of them, each answered once."""
-    tape.inside(lambda: over_udp(3))
+    tape.inside(lambda: over_udp(tape.address, 3))
     wanted = [(ident, message) for ident, message in questions(3)]
     assert [call["request_id"] for call in tape.calls()] == [ident for ident, _ in wanted]
     assert log.exists()
@@ -134,11 +141,11 @@ def test_a_name_has_the_answer_of_its_id(tape: Recording, log: Path) -> None:
 
 def test_a_zone_is_transferred(tape: Recording, tmp_path: Path) -> None:
     names = [f"--host-record=z{number}.zone.example,10.9.0.{number}" for number in range(200)]
-    zone = ("--auth-server=ns.zone.example,lo", "--auth-zone=zone.example", "--auth-peer=127.0.0.1")
+    zone = ("--auth-server=ns.zone.example,lo", "--auth-zone=zone.example", f"--auth-peer={tape.address}")
     log = serve(tape, tmp_path, *zone, *names)
 
     def transfer() -> None:
-        with socket.create_connection(("127.0.0.1", PORT), timeout=20) as asker:
+        with socket.create_connection((tape.address, PORT), timeout=20) as asker:
             asker.sendall(framed(query("zone.example", AXFR)))
             asker.shutdown(socket.SHUT_WR)
             while asker.recv(65536):
@@ -156,11 +163,11 @@ def test_what_is_kept(tape: Recording, log: Path) -> None:
 
     def some() -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
-            asker.connect(("127.0.0.1", PORT))
+            asker.connect((tape.address, PORT))
             for _, message in list(questions(0))[:40]:
                 asker.send(message)
                 asker.recv(4096)
-        with socket.create_connection(("127.0.0.1", PORT), timeout=20) as asker:
+        with socket.create_connection((tape.address, PORT), timeout=20) as asker:
             batch = [message for _, message in list(questions(1))[:40]]
             asker.sendall(framed(*batch))
             with asker.makefile("rb") as told:

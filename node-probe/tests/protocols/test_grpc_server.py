@@ -24,10 +24,10 @@ SERVERS = {2, 4, 12, 13, 14, 15}
 def talk(tape: Recording, tmp_path: Path) -> Callable[[int], dict[str, Any]]:
     """Make so many calls; what the server's log says of each."""
     log = tmp_path / "calls"
-    tape.start(sys.executable, PEER, "serve", str(PORT), log, ready=PORT)
+    tape.start(sys.executable, PEER, "serve", f"{tape.address}:{PORT}", log, ready=PORT)
 
     def work(count: int) -> dict[str, Any]:
-        command = [sys.executable, str(PEER), "call", str(PORT), str(count)]
+        command = [sys.executable, str(PEER), "call", f"{tape.address}:{PORT}", str(count)]
         tape.inside(lambda: subprocess.run(command, check=True, timeout=280))
         return {line["id"]: line for line in map(json.loads, log.read_text().splitlines())}
 
@@ -42,7 +42,7 @@ def compare(calls: list[dict[str, Any]], log: dict[str, Any], count: int) -> Non
     assert len(log) >= count - len(slow)
     for name, call in told.items():
         assert call["protocol"] == "gRPC"
-        assert (call["type"], call["domain"], call["resource"]) == ("POST", f"127.0.0.1:{PORT}", "shop.Cart")
+        assert (call["type"], call["domain"], call["resource"]) == ("POST", f"{call['dst']}:{PORT}", "shop.Cart")
         if name in slow:  # its client cancels the stream, or the server is faster in saying that time is up
             assert call["code"] in {1, 4}
             continue

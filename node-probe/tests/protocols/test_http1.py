@@ -117,6 +117,13 @@ def test_a_request_whose_body_was_not_captured_has_its_response() -> None:
     played >> C(GET) >> S(OK) << Call("POST", ok, code=200) << Call("GET", ok) << end
 
 
+def test_a_request_of_whose_body_several_pieces_were_not_captured() -> None:
+    chunks = b"80\r\n" + b"x" * 128 + b"\r\n"
+    played = play(http) >> C(b"POST /up HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" + 5 * chunks)
+    played >> lost(C(5 * chunks)) >> C(5 * chunks) >> cut(C(5 * chunks), 54 + 20) >> C(b"0\r\n\r\n") >> S(OK)
+    played >> C(GET) >> S(OK) << Call("POST", ok, code=200) << Call("GET", ok) << end
+
+
 def test_a_head_that_was_not_captured_whole() -> None:
     long = GET[:-2] + b"Cookie: " + b"c" * 3000 + b"\r\n\r\n"
     played = play(http) >> cut(C(long), 54 + 200) >> cut(S(OK[:-2] + b"x" * 500 + b"\r\n"), 54 + 20)

@@ -31,7 +31,7 @@ http {{
   keepalive_requests 100000; default_type text/plain; root {folder}/files;
   upstream behind {{ server 127.0.0.1:{upstream}; keepalive 4; }}
   server {{
-    listen 127.0.0.1:{port};
+    listen {address}:{port};
     add_header X-Request-Id $request_id always;
     location /items/ {{ return 200 "item $uri\\n"; }}
     location /moved/ {{ return 301 /items/; }}
@@ -61,7 +61,7 @@ def log(tape: Recording, tmp_path: Path) -> Path:
     (files / "small.txt").write_text("small")
     (files / "large.txt").write_text("HTTP/1.1 200 OK\r\n\r\n" * 3_000)
     configuration = tmp_path / "nginx.conf"
-    configuration.write_text(CONFIGURATION.format(folder=tmp_path, port=PORT, upstream=UPSTREAM))
+    configuration.write_text(CONFIGURATION.format(folder=tmp_path, address=tape.address, port=PORT, upstream=UPSTREAM))
     tape.start("nginx", "-c", configuration, "-p", tmp_path, "-e", tmp_path / "error.log", ready=PORT)
     return tmp_path / "access.log"
 
@@ -107,11 +107,11 @@ class Responses(io.BufferedReader):
         pass
 
 
-def talk(connection: int, count: int) -> None:
+def talk(host: str, connection: int, count: int) -> None:
     """All at once, in batches, or one after the other."""
     asked = list(requests(connection, count))
     batch = (count, 16, 1)[connection % 3]
-    with socket.create_connection(("127.0.0.1", PORT), timeout=60) as client, ThreadPoolExecutor(1) as sender:
+    with socket.create_connection((host, PORT), timeout=60) as client, ThreadPoolExecutor(1) as sender:
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         responses = Responses(client)
         for first in range(0, count, batch):
@@ -123,9 +123,9 @@ def talk(connection: int, count: int) -> None:
             sent.result()
 
 
-def shop(connections: int, count: int) -> None:
+def shop(host: str, connections: int, count: int) -> None:
     with ThreadPoolExecutor(AT_ONCE) as crowd:
-        list(crowd.map(lambda connection: talk(connection, count), range(connections)))
+        list(crowd.map(lambda connection: talk(host, connection, count), range(connections)))
 
 
 def logged(log: Path) -> list[dict[str, Any]]:
@@ -139,10 +139,8 @@ def by_number(calls: list[dict[str, Any]], columns: list[str]) -> dict[str, dict
     return found
 
 
-def test_each_request_is_paired_with_its_response(tape: Recording, log: Path) -> None:
-    tape.inside(lambda: shop(CONNECTIONS, REQUESTS))
-    calls, lines = tape.calls(), logged(log)
-    assert len(lines) > CONNECTIONS * REQUESTS > 10_000
+def compare(calls: list[dict[str, Any]], lines: list[dict[str, Any]]) -> None:
+    """Call by call."""
     told, truth = by_number(calls, list(lines[0])), by_number(lines, list(lines[0]))
     assert told == truth
     assert {call["protocol"] for call in calls} == {"HTTP"}
@@ -151,7 +149,14 @@ def test_each_request_is_paired_with_its_response(tape: Recording, log: Path) ->
     assert errors == {line["x_request_id"] for line in lines if line["code"] >= 400}
 
 
+def test_each_request_is_paired_with_its_response(tape: Recording, log: Path) -> None:
+    tape.inside(lambda: shop(tape.address, CONNECTIONS, REQUESTS))
+    lines = logged(log)
+    assert len(lines) > CONNECTIONS * REQUESTS > 10_000
+    compare(tape.calls(), lines)
+
+
 def test_what_is_kept(tape: Recording, log: Path) -> None:
-    tape.inside(lambda: shop(4, 26))
+    tape.inside(lambda: shop(tape.address, 4, 26))
     assert len(tape.calls()) == len(logged(log))
     tape.keep("http1/nginx")

@@ -26,7 +26,7 @@ http {{
   uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
   keepalive_requests 100000; default_type text/plain; root {folder}/files;
   server {{
-    listen 127.0.0.1:{port} http2;
+    listen {address}:{port} http2;
     location /items/ {{ return 200 "item $uri\\n"; }}
     location /moved/ {{ return 301 /items/; }}
     location /gone/ {{ return 410; }}
@@ -48,17 +48,17 @@ def log(tape: Recording, tmp_path: Path) -> Path:
     (tmp_path / "files/files/large.txt").write_text("large " * 3000)
     (tmp_path / "body.txt").write_text("body " * 1200)
     configuration = tmp_path / "nginx.conf"
-    configuration.write_text(CONFIGURATION.format(folder=tmp_path, port=PORT))
+    configuration.write_text(CONFIGURATION.format(folder=tmp_path, address=tape.address, port=PORT))
     tape.start("nginx", "-c", configuration, "-p", tmp_path, "-e", tmp_path / "error.log", ready=PORT)
     return tmp_path / "access.log"
 
 
-def requests(folder: Path, first: int, count: int) -> Iterator[str]:
+def requests(host: str, folder: Path, first: int, count: int) -> Iterator[str]:
     """A curl configuration: transfers with a number each."""
     for number in range(first, first + count):
         place = PATHS[number % len(PATHS)]
         name = "large.txt" if place == "files" else f"n{number}"
-        text = f'url = "http://127.0.0.1:{PORT}/{place}/{name}?turn={number % 97}"\noutput = "/dev/null"\n'
+        text = f'url = "http://{host}:{PORT}/{place}/{name}?turn={number % 97}"\noutput = "/dev/null"\n'
         text += f'header = "x-request-id: r{number}"\nheader = "cookie: session={number}"\n'
         if place == "stored":
             text += f'upload-file = "{folder}/body.txt"\n'
@@ -71,7 +71,9 @@ def fetch(tape: Recording, folder: Path, count: int) -> None:
     """Three clients, one after the other; each has up to a hundred transfers at once on one connection or some."""
     for turn, first in enumerate(range(0, count, -(-count // 3))):
         configuration = folder / f"curl{turn}"
-        configuration.write_text("next\n".join(requests(folder, first, min(-(-count // 3), count - first))))
+        configuration.write_text(
+            "next\n".join(requests(tape.address, folder, first, min(-(-count // 3), count - first)))
+        )
         command = ["curl", "-s", "-Z", "--parallel-max", "100", "--http2-prior-knowledge", "-K", str(configuration)]
         tape.inside(lambda command=command: subprocess.run(command, check=True, timeout=200, stdout=subprocess.DEVNULL))  # type: ignore[misc]
 

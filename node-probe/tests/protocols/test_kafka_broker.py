@@ -33,20 +33,20 @@ def broker(tape: Recording, tmp_path: Path) -> Broker:
 Setting = str | int | float | bool
 
 
-def common(name: str, **settings: Setting) -> dict[str, Setting]:
+def common(host: str, name: str, **settings: Setting) -> dict[str, Setting]:
     told: dict[str, Setting] = {
-        "bootstrap.servers": f"127.0.0.1:{PORT}",
+        "bootstrap.servers": f"{host}:{PORT}",
         "client.id": name,
         "socket.timeout.ms": 60_000,
     }
     return told | {key.replace("_", "."): value for key, value in settings.items()}
 
 
-def administer() -> None:
+def administer(host: str) -> None:
     """Topics made, described, and one that is there already."""
     from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic  # type: ignore[attr-defined]  # it does
 
-    admin = AdminClient(common("admin"))
+    admin = AdminClient(common(host, "admin"))
     for future in admin.create_topics([NewTopic("orders", 3), NewTopic("single", 1)]).values():
         future.result(60)
     for future in admin.create_topics([NewTopic("orders", 3)]).values():
@@ -58,11 +58,11 @@ def administer() -> None:
     admin.list_consumer_groups().result(60)
 
 
-def produce(count: int, **settings: Setting) -> None:
+def produce(host: str, count: int, **settings: Setting) -> None:
     """A request for each message, up to a thousand of them in flight (streams.calls.MAX_IN_FLIGHT)."""
     from confluent_kafka import Producer
 
-    producer = Producer(common("producer", batch_num_messages=1, linger_ms=0, max_in_flight=1000, **settings))
+    producer = Producer(common(host, "producer", batch_num_messages=1, linger_ms=0, max_in_flight=1000, **settings))
     headers: list[tuple[str, str | bytes | None]] = [("traceparent", f"00-{TRACE}-b7ad6b7169203331-01".encode())]
     for number in range(count):
         producer.produce("orders", f"message {number} ".encode() * 20, partition=number % 3, headers=headers)
@@ -70,16 +70,16 @@ def produce(count: int, **settings: Setting) -> None:
     assert producer.flush(120) == 0
 
 
-def produce_at_once() -> None:
+def produce_at_once(host: str, each: int) -> None:
     """By several producers, each on a connection of its own."""
     with ThreadPoolExecutor(PRODUCERS) as pool:
-        list(pool.map(lambda _: produce(MESSAGES), range(PRODUCERS)))
+        list(pool.map(lambda _: produce(host, each), range(PRODUCERS)))
 
 
-def produce_in_transactions(count: int) -> None:
+def produce_in_transactions(host: str, count: int) -> None:
     from confluent_kafka import Producer
 
-    producer = Producer(common("transactions", transactional_id="t1", linger_ms=0))
+    producer = Producer(common(host, "transactions", transactional_id="t1", linger_ms=0))
     producer.init_transactions(60)
     for number in range(count):
         producer.begin_transaction()
@@ -87,21 +87,20 @@ def produce_in_transactions(count: int) -> None:
         producer.commit_transaction(60)
 
 
-def produce_what_is_refused() -> None:
+def produce_what_is_refused(host: str) -> None:
     from confluent_kafka import Producer
 
-    producer = Producer(common("refused", message_max_bytes=3_000_000))
+    producer = Producer(common(host, "refused", message_max_bytes=3_000_000))
     producer.produce("single", bytes(2_000_000))
     producer.flush(60)
 
 
-def consume(count: int, group: str, **settings: Setting) -> None:
+def consume(host: str, count: int, group: str, **settings: Setting) -> None:
     """Some messages for each fetch."""
     from confluent_kafka import Consumer
 
-    consumer = Consumer(
-        common(f"consumer-{group}", group_id=group, auto_offset_reset="earliest", fetch_wait_max_ms=50, **settings)
-    )
+    settings |= {"group_id": group, "auto_offset_reset": "earliest", "fetch_wait_max_ms": 50}
+    consumer = Consumer(common(host, f"consumer-{group}", **settings))
     consumer.subscribe(["orders"])
     found = 0
     while found < count:
@@ -148,28 +147,33 @@ def of_call(call: dict[str, Any]) -> Key:
     return call["src_port"], call["request_id"], call["type"].upper(), version, client, call["code"] or 0
 
 
-def check(tape: Recording, broker: Broker) -> list[dict[str, Any]]:
+def compare(calls: list[dict[str, Any]], broker: Broker) -> None:
     """Each request that was answered is a call, with the answer's error; and there are no others."""
-    calls = [call for call in tape.calls() if call["dst_port"] == PORT]
     assert {call["protocol"] for call in calls} == {"Kafka"}
-    logged = Counter(map(of_log, broker.requests()))
+    logged = Counter(map(of_log, broker.requests({call["src"] for call in calls})))
     answered = Counter(of_call(call) for call in calls if call["status"] != "unknown")
     left = Counter(of_call(call) for call in calls if call["status"] == "unknown")  # when their client ended
     assert answered - logged == Counter()
     assert {key[:5] for key in logged - answered} <= {key[:5] for key in left}
     assert left.total() < 30
+
+
+def check(tape: Recording, broker: Broker) -> list[dict[str, Any]]:
+    """All calls to the broker, compared."""
+    calls = [call for call in tape.calls() if call["dst_port"] == PORT]
+    compare(calls, broker)
     return calls
 
 
 def test_every_request_is_a_call(tape: Recording, broker: Broker) -> None:
     works: list[Callable[[], None]] = [
-        administer,
-        produce_at_once,
-        lambda: produce(300, acks=0),
-        lambda: produce(200, compression_type="gzip"),
-        lambda: produce_in_transactions(20),
-        produce_what_is_refused,
-        lambda: consume(PRODUCERS * MESSAGES, "g1", max_partition_fetch_bytes=5000),
+        lambda: administer(tape.address),
+        lambda: produce_at_once(tape.address, MESSAGES),
+        lambda: produce(tape.address, 300, acks=0),
+        lambda: produce(tape.address, 200, compression_type="gzip"),
+        lambda: produce_in_transactions(tape.address, 20),
+        lambda: produce_what_is_refused(tape.address),
+        lambda: consume(tape.address, PRODUCERS * MESSAGES, "g1", max_partition_fetch_bytes=5000),
     ]
     for work in works:
         tape.inside(work)
@@ -196,8 +200,15 @@ def test_every_request_is_a_call(tape: Recording, broker: Broker) -> None:
 def test_what_is_kept(tape: Recording, broker: Broker) -> None:
     """Some of everything, small enough to be committed."""
     tape.erase()
-    for work in (administer, lambda: produce(20), lambda: produce(5, acks=0), lambda: consume(20, "g1")):
+    works: list[Callable[[], None]] = [
+        lambda: administer(tape.address),
+        lambda: produce(tape.address, 20),
+        lambda: produce(tape.address, 5, acks=0),
+        lambda: consume(tape.address, 20, "g1"),
+    ]
+    for work in works:
         tape.inside(work)
+    tape.read()
     tape.frames[:] = [frame for frame in tape.frames if PORT.to_bytes(2) in (frame.data[34:36], frame.data[36:38])]
     check(tape, broker)
     tape.keep("kafka/broker")

@@ -301,10 +301,11 @@ class Conversation:
     def _lose(self, way: int, half: Half, count: int) -> None:
         """Bytes that may have held whole messages are gone."""
         self.missing += count
+        goes_on = half.astray  # since bytes of the same message were lost: other losses have ended all calls
         half.astray = True
         if self.protocol >= 0:
             side = way ^ self.turned
-            if side == 1 or not self.parser.unfinished or not self.book.is_alone(self.row):
+            if side == 1 or not (self.parser.unfinished or goes_on) or not self.book.is_alone(self.row):
                 self.book.step_out(self.row)
             self.parser.lost(side)
 
