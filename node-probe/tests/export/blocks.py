@@ -57,10 +57,11 @@ def tick(
     """One tick; the block is made before slots are emptied, as the agent must."""
     count = table.ticker.run(table.now, 300, 5, 60, table.now * 1_000_000_000)
     monotonic_ns = table.now * SECOND
-    written = table.recorder.consume(count, monotonic_ns)
+    table.recorder.begin(monotonic_ns)
+    table.recorder.consume(0, count)
     while_reading()
     made = block(
-        table.recorder.records[:written],
+        table.recorder.records[: table.recorder.written],
         table.slots,
         Clock(table.now, monotonic_ns, ns_per_tick),
         node=node,

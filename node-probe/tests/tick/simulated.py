@@ -110,10 +110,16 @@ class Table:
     def tick(self) -> Tick:
         """Read all, as the agent does once a second."""
         count = self.ticker.run(self.now, IDLE, CLOSED_IDLE, OTHER_IDLE, self.now * 1_000_000_000)
-        self.aggregator.consume(count)
-        written = self.recorder.consume(count, self.now * 1_000_000_000)
+        self.aggregator.begin()
+        self.recorder.begin(self.now * 1_000_000_000)
+        for first in range(0, count, 3):
+            self.aggregator.consume(first, min(first + 3, count))
+            self.recorder.consume(first, min(first + 3, count))
         tick = Tick()
-        tick.slots = [*self.ticker.rows["slot"][:count].tolist(), *self.ticker.quiet[: self.ticker.resting].tolist()]
+        tick.slots = [
+            *self.ticker.rows["slot"][:count].tolist(),
+            *self.ticker.quiet["slot"][: self.ticker.resting].tolist(),
+        ]
         ids = self.exported["flow_id"]
         for row in self.ticker.rows[:count]:
             flow, event = int(ids[row["slot"]]), int(row["event"])
@@ -121,7 +127,7 @@ class Table:
             tick.new[flow] += event & NEW == NEW
             tick.ended[flow] += event & ENDED == ENDED
         tick.new, tick.ended = +tick.new, +tick.ended
-        for row in self.recorder.records[:written]:
+        for row in self.recorder.records[: self.recorder.written]:
             flow, number, ended, mask = (int(row[name]) for name in ("flow_id", "sequence", "ended", "observations"))
             tick.records.append(Record(flow, number, ended, mask, traffic(row["traffic"])))
         assert self.ticker.release(count) == len(tick.ended)

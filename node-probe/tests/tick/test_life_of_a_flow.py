@@ -1,5 +1,6 @@
 """A flow begins once, ends once, and loses nothing in between."""
 
+import numpy as np
 import pytest
 
 from tick.simulated import ACK, CLOSED_IDLE, FIN, IDLE, OTHER_IDLE, RST, SYN, UDP, Table
@@ -211,6 +212,32 @@ def test_a_silent_flow_rests_and_is_live() -> None:
     assert table.ticker.every(0)["slot"].tolist() == [i]
     table.send(i, 1, 2, 120)
     assert list(table.wait(1).deltas.values()) == [[(0, 0), (2, 120)]]
+
+
+def test_flows_everywhere_in_a_large_table() -> None:
+    """Its slots are read some at a time: flows rest, send and end on both sides of a seam."""
+    table = Table(10_000)
+    chosen = [0, 1, 4095, 4096, 4097, 8191, 8192, 9999]
+    table.slots["state"] = RETIRED  # so that `insert` leaves them
+    table.slots["state"][chosen] = EMPTY
+    flows = [table.insert(ports=(40000 + n, 80)) for n in range(len(chosen))]
+    assert flows == chosen
+    table.slots["state"][np.setdiff1d(np.arange(10_000), chosen)] = EMPTY
+    for i in flows:
+        table.send(i, 0, 1, 60)
+    for _ in range(3):
+        table.wait(1)
+    assert table.ticker.quiet["slot"][: table.ticker.resting].tolist() == chosen
+    for i in (1, 4096, 9999):
+        table.send(i, 1, 2, 120)
+    table.replace(4095)
+    tick = table.wait(1)
+    assert [moved for moved in tick.deltas.values() if any(moved[1])] == 3 * [[(0, 0), (2, 120)]]
+    assert sorted(tick.slots) == chosen
+    assert table.ticker.resting == 4
+    assert int(table.aggregator.totals[0]["live"]) == len(chosen)
+    assert sum(table.wait(1).ended.values()) == 1
+    assert sorted(table.wait(1).slots) == sorted(set(chosen) - {4095})
 
 
 def test_a_flow_that_rests_is_roused_now_and_then() -> None:

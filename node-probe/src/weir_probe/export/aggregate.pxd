@@ -3,6 +3,7 @@ from weir_probe.export.peers cimport Peers
 from weir_probe.export.reasons cimport ReasonTable
 from weir_probe.export.series cimport SeriesTable
 from weir_probe.streams.tick cimport Ticker
+from weir_probe.wire.prefetching cimport Prefetch
 
 from weir_probe.streams.performance cimport close_type
 
@@ -12,6 +13,7 @@ cdef Py_ssize_t _COUNTERS, _BY_WAY, _TIMES
 cdef unsigned char _LIVE, _DROPPED, _RESET_SENT
 cdef Py_ssize_t _RETRANS
 cdef unsigned char _NOBODY
+cdef Py_ssize_t _AHEAD, _SERIES_AHEAD
 
 cdef class Aggregator:
     cdef readonly SeriesTable series
@@ -21,6 +23,7 @@ cdef class Aggregator:
     cdef public bint patient
     cdef readonly Py_ssize_t waiting
     cdef Ticker ticker
+    cdef Prefetch flow, known_peer, as_read, as_rested, elsewhere
     cdef readonly object totals
     cdef readonly object stored
     cdef unsigned int[:, :] identity
@@ -57,9 +60,12 @@ cdef class Aggregator:
                    iface=cython.ushort, peer_iface=cython.ushort, event=cython.uint, close=cython.int,
                    opener=cython.uint, counted=cython.Py_ssize_t, elsewhere=cython.ulonglong,
                    again=cython.ulonglong, segments=cython.ulonglong, alone=cython.bint, at=cython.Py_ssize_t)
-    cpdef void consume(self, Py_ssize_t count)
+    cpdef void consume(self, Py_ssize_t first, Py_ssize_t end)
 
-    @cython.locals(place=cython.Py_ssize_t, i=cython.Py_ssize_t)
+    @cython.locals(i=cython.Py_ssize_t)
+    cdef void _prefetch(self, Py_ssize_t row, Py_ssize_t count) noexcept
+
+    @cython.locals(place=cython.Py_ssize_t, bit=cython.uint, at=cython.Py_ssize_t)
     cdef void _count_quiet(self) noexcept
 
     @cython.locals(slot="unsigned int[:]", kind="unsigned char[:]", ns="unsigned long long[:]", at=cython.Py_ssize_t,

@@ -13,6 +13,7 @@ from weir_probe.streams.performance import close_type
 from weir_probe.streams.samples import SAMPLES
 from weir_probe.streams.signals import DROPPED, RESET_SENT, SIGNAL, SIGNALS
 from weir_probe.streams.tick import Ticker
+from weir_probe.wire.prefetching import Prefetch
 
 #: Of one observation on this node since it began: `packets` and `bytes` are (from the workload, to it); a flow between
 #: two observed workloads counts once. `dropped` are packets, of `segments` (of TCP) some were `retransmitted`.
@@ -36,6 +37,7 @@ _LIVE = LIVE
 _DROPPED, _RESET_SENT = DROPPED, RESET_SENT
 _RETRANS = COUNTERS.index("retrans_tx")
 _NOBODY = 64  # in place of an observation's bit
+_AHEAD, _SERIES_AHEAD = 12, 6  # rows
 
 
 def _first(mask: int) -> int:
@@ -119,17 +121,26 @@ class Aggregator:
         self.opening = slots["opening"].data
         self.reset = slots["reset"].data
         self.tcp_flags = slots["tcp_flags"].data
+        self.flow = Prefetch(slots, 128)
+        self.known_peer = Prefetch(exported["peer"], 8)
+        self.as_read = Prefetch(exported, 16)
+        self.as_rested = Prefetch(ticker.rests, 64)
+        self.elsewhere = Prefetch(counted_by, 8)
         self.mask = self.peer_mask = 0
         self.role = self.protocol = self.local = self.other = 0
         self.interface = self.peer_interface = 0
 
-    def consume(self, count: int) -> None:
-        """Count the first `count` rows of the ticker, once each."""
+    def begin(self) -> None:
+        """Start a tick, with the flows that rest."""
         self.series.begin()
         self.totals["live"] = 0
         self.waiting = 0
         self._count_quiet()
-        for row in range(count):
+
+    def consume(self, first: int, end: int) -> None:
+        """Count some rows of the ticker, each once."""
+        for row in range(first, end):
+            self._prefetch(row, end)
             i = self.row_slot[row]
             mask = self.observations[i]
             side = self.workload_side[i] & 1
@@ -186,14 +197,27 @@ class Aggregator:
             if alone and mask & (mask - 1) == 0 and elsewhere == 0:
                 self.ticker.rest(i, at, _first(mask))
 
+    def _prefetch(self, row: int, end: int) -> None:
+        """Have what `consume` needs of flows of later rows."""
+        if row + _AHEAD < end:
+            i = self.row_slot[row + _AHEAD]
+            self.flow.row(i)
+            self.known_peer.row(i)
+            self.as_read.row(i)
+            self.as_rested.row(i)
+            self.elsewhere.row(i)
+            # where the flow counted when it last rested, if it did
+            self.series.counting.row(self.ticker.rest_series[self.row_slot[row + _SERIES_AHEAD]])
+
     def _count_quiet(self) -> None:
         """Flows that rest are live, wherever they were."""
         for place in range(self.ticker.resting):
-            i = self.ticker.quiet_slot[place]
-            if self.ticker.rest_bit[i] != _NOBODY:
-                self.live[self.ticker.rest_bit[i]] += 1
-            if self.ticker.rest_series[i] >= 0:
-                self.series.live[self.ticker.rest_series[i]] += 1
+            bit = self.ticker.quiet_bit[place]
+            if bit != _NOBODY:
+                self.live[bit] += 1
+            at = self.ticker.quiet_series[place]
+            if at >= 0:
+                self.series.live[at] += 1
 
     def consume_times(self, samples: npt.NDArray[Any]) -> None:
         """Count the times that samples (layout.SAMPLE) tell, in the series of their flows; after `consume`."""

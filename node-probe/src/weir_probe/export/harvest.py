@@ -41,6 +41,8 @@ _LAST_FLOWS: Final = 4
 #: How long an address is known that no flow has any more, and how often such ones are looked for; in ticks.
 _REMEMBERED: Final = 120
 _FORGET_EVERY: Final = 30
+#: Flows that are counted and recorded before the next: the one finds in the cache what the other had of them.
+_CHUNK: Final = 512
 
 
 @dataclass(frozen=True)
@@ -216,11 +218,16 @@ class Harvest:
             clock.monotonic_ns,
         )
         self.translations.meet(self._ticker.rows[:count], self._ticker.tick)
-        self._aggregator.consume(count)
+        self._aggregator.begin()
+        self._recorder.begin(clock.monotonic_ns)
+        for first in range(0, count, _CHUNK):
+            end = min(first + _CHUNK, count)
+            self._aggregator.consume(first, end)
+            self._recorder.consume(first, end)
         self._aggregator.consume_times(samples)
         if heard is not None:
             self._aggregator.consume_signals(heard)
-        written = self._recorder.consume(count, clock.monotonic_ns)
+        written = self._recorder.written
         if written and self._sink is not None:
             block = records.block(
                 self._recorder.records[:written],

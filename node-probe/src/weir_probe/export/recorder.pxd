@@ -1,13 +1,18 @@
 cimport cython
 
+from weir_probe.wire.prefetching cimport Prefetch
+
 cdef unsigned long long BYTES, _NEVER, _UNASKED
 cdef Py_ssize_t _COUNTERS, _TIMES, _REASONS
 cdef unsigned long long MOST_PACKETS
 cdef unsigned long long MOST_BYTES
+cdef Py_ssize_t _AHEAD
 
 cdef class Recorder:
+    cdef Prefetch selection, so_far, last_recorded, as_rested
     cdef public unsigned long long logged
-    cdef unsigned long long ticked_ns
+    cdef readonly Py_ssize_t written
+    cdef unsigned long long now_ns, before_ns
     cdef readonly object interval_ns
     cdef readonly object records
     cdef object slots
@@ -33,10 +38,14 @@ cdef class Recorder:
     cdef unsigned long long[:, :] count, sum_ns, max_ns, recorded_counters, row_counters
     cdef unsigned int[:, :] out_dropped, out_drop_reason, out_retransmitted, dropped, drop_reason, retransmitted
 
+    cdef void _prefetch(self, Py_ssize_t i) noexcept
+
+    cpdef void begin(self, unsigned long long now_ns)
+
     @cython.locals(row=cython.Py_ssize_t, i=cython.Py_ssize_t, written=cython.Py_ssize_t, mask=cython.ulonglong,
-                   a=cython.ulonglong, b=cython.ulonglong, ended=cython.bint, before_ns=cython.ulonglong, which=cython.Py_ssize_t,
+                   a=cython.ulonglong, b=cython.ulonglong, ended=cython.bint, now_ns=cython.ulonglong, which=cython.Py_ssize_t,
                    what=cython.Py_ssize_t)
-    cpdef Py_ssize_t consume(self, Py_ssize_t count, unsigned long long now_ns)
+    cpdef void consume(self, Py_ssize_t first, Py_ssize_t end)
 
     @cython.locals(which=cython.Py_ssize_t, what=cython.Py_ssize_t)
     cdef void _begin(self, Py_ssize_t i)

@@ -9,6 +9,7 @@ from weir_probe.streams.layout import COUNTERS, TIMES
 from weir_probe.streams.measures import MEASURED
 from weir_probe.streams.signals import REASONS, SIGNALLED
 from weir_probe.streams.tick import Ticker
+from weir_probe.wire.prefetching import Prefetch
 
 #: One flow record before it has names; `traffic`, by sending side, is packets << 40 | bytes since its last one.
 RECORD: Final = np.dtype(
@@ -37,6 +38,7 @@ _UNASKED = 1  # in place of a time: until the last tick nobody asked for records
 # a record is written early when another tick could overflow its word
 MOST_PACKETS = 1 << 23
 MOST_BYTES = 1 << 39
+_AHEAD = 8  # rows
 
 
 def _large(word: int) -> bool:
@@ -44,7 +46,7 @@ def _large(word: int) -> bool:
 
 
 class Recorder:
-    """Consumes a Ticker's rows. `records[:consume(...)]` are the records of a tick; `logged` and `interval_ns` (by
+    """Consumes a Ticker's rows. `records[:written]` are the records of a tick; `logged` and `interval_ns` (by
     observation bit) say who asked for them."""
 
     def __init__(
@@ -59,8 +61,13 @@ class Recorder:
             measured = np.zeros(len(slots), MEASURED)
         if signalled is None:
             signalled = np.zeros(len(slots), SIGNALLED)
+        self.selection = Prefetch(slots["observations"], 64)
+        self.so_far = Prefetch(exported["recorded"], 48)
+        self.last_recorded = Prefetch(exported["recorded_ns"], 8)
+        self.as_rested = Prefetch(ticker.rests, 64)
         self.logged = 0
-        self.ticked_ns = 0  # CLOCK_MONOTONIC of the last tick
+        self.written = 0
+        self.now_ns = self.before_ns = 0  # CLOCK_MONOTONIC of this tick and the last
         self.interval_ns = np.zeros(64, np.uint64)
         self.records = np.zeros(len(slots), RECORD)
         self.slots = slots
@@ -99,13 +106,19 @@ class Recorder:
         self.recorded_counters = exported["recorded_counters"].data
         self.row_counters = ticker.rows["counters"].data
 
-    def consume(self, count: int, now_ns: int) -> int:
-        """Take the first `count` rows of the ticker, once each; returns how many records they make. `now_ns` is
-        CLOCK_MONOTONIC."""
-        written = 0
-        before_ns = self.ticked_ns or now_ns
-        self.ticked_ns = now_ns
-        for row in range(count):
+    def begin(self, now_ns: int) -> None:
+        """Start a tick, at this time of CLOCK_MONOTONIC."""
+        self.written = 0
+        self.before_ns = self.now_ns or now_ns
+        self.now_ns = now_ns
+
+    def consume(self, first: int, end: int) -> None:
+        """Take some rows of the ticker, each once."""
+        now_ns = self.now_ns
+        written = self.written
+        for row in range(first, end):
+            if row + _AHEAD < end:
+                self._prefetch(self.row_slot[row + _AHEAD])
             i = self.row_slot[row]
             mask = self.observations[i]
             if self.peer_iface[i] != 0:  # else what is there is left over (bpf/flow.h)
@@ -126,7 +139,7 @@ class Recorder:
             if self.recorded_ns[i] == 0:
                 self.recorded_ns[i] = now_ns
             elif self.recorded_ns[i] == _UNASKED:
-                self.recorded_ns[i] = before_ns
+                self.recorded_ns[i] = self.before_ns
             a = self.recorded[i, 0] + self.row_delta[row, 0]
             b = self.recorded[i, 1] + self.row_delta[row, 1]
             ended = (self.row_event[row] & 2) != 0
@@ -164,7 +177,13 @@ class Recorder:
             self.recorded[i, 1] = 0
             self.recorded_ns[i] = now_ns
             written += 1
-        return written
+        self.written = written
+
+    def _prefetch(self, i: int) -> None:
+        self.selection.row(i)
+        self.so_far.row(i)
+        self.last_recorded.row(i)
+        self.as_rested.row(i)
 
     def _begin(self, i: int) -> None:
         """What flow `i` measures from here on belongs to its next record."""

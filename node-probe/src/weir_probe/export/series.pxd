@@ -1,6 +1,7 @@
 cimport cython
 
 from weir_probe.export.rowindex cimport RowIndex
+from weir_probe.wire.prefetching cimport Prefetch
 
 cdef unsigned long long _OVERFLOW
 cdef int _BOUNDS
@@ -13,6 +14,7 @@ cdef class SeriesTable:
     cdef readonly object overflowed
     cdef Py_ssize_t capacity
     cdef RowIndex index
+    cdef Prefetch counting
     cdef unsigned int[:] limit
     cdef unsigned int[:] hold
     cdef unsigned long long[:] overflow

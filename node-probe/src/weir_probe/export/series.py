@@ -11,6 +11,7 @@ import numpy as np
 from weir_probe.export.rowindex import RowIndex
 from weir_probe.streams.layout import COUNTERS, TIMES
 from weir_probe.streams.performance import CLOSE_TYPES
+from weir_probe.wire.prefetching import Prefetch
 
 #: Upper bounds of the histograms' buckets; a last one has no bound.
 BOUNDS_NS: Final = (
@@ -91,6 +92,7 @@ class SeriesTable:
         self.closed = rows["closed"].data
         self.sum_ns = rows["sum_ns"].data
         self.buckets = rows["buckets"].data
+        self.counting = Prefetch(rows, 128)
         self.index.hold(len(rows))
         for row in range(used):
             self.index.enter(self.key[row], 0, row)

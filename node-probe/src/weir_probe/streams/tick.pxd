@@ -1,15 +1,19 @@
 cimport cython
 
+from weir_probe.wire.prefetching cimport Prefetch
+
 cdef unsigned long long WORD, BYTES
-cdef Py_ssize_t _COUNTERS, _MEASURED_WORDS, _ROUSED_EVERY
+cdef Py_ssize_t _COUNTERS, _MEASURED_WORDS, _ROUSED_EVERY, _CHUNK, _AHEAD, _COUNTED_AHEAD
 
 cdef class Ticker:
+    cdef Prefetch selection, counted, as_rested, as_read
     cdef readonly object slots
     cdef readonly object exported
     cdef readonly object rows, quiet, rests
     cdef readonly unsigned int tick
     cdef readonly Py_ssize_t resting
-    cdef unsigned int[:] quiet_slot
+    cdef unsigned int[:] quiet_slot, quiet_bit
+    cdef int[:] quiet_series
     cdef unsigned long long[:, :] rest_traffic
     cdef unsigned long long[:] rest_observations, rest_until, rest_due
     cdef int[:] rest_series
@@ -59,10 +63,17 @@ cdef class Ticker:
     ) noexcept
     cdef void _difference(self, Py_ssize_t i, Py_ssize_t row, Py_ssize_t which, unsigned int now) noexcept
 
-    @cython.locals(i=cython.Py_ssize_t, count=cython.Py_ssize_t, state=cython.uchar, event=cython.uint,
-                   a=cython.ulonglong, b=cython.ulonglong, last=cython.ulonglong)
+    @cython.locals(first=cython.Py_ssize_t, count=cython.Py_ssize_t)
     cpdef Py_ssize_t run(self, unsigned long long now, unsigned long long tcp_idle, unsigned long long tcp_closed,
                          unsigned long long other_idle, unsigned long long now_ns)
+    @cython.locals(place=cython.Py_ssize_t, i=cython.Py_ssize_t, state=cython.uchar,
+                   event=cython.uint, a=cython.ulonglong, b=cython.ulonglong, last=cython.ulonglong)
+    cdef Py_ssize_t _chunk(self, Py_ssize_t first, Py_ssize_t end, Py_ssize_t count, unsigned long long now,
+                           unsigned long long now_ns) noexcept
+    @cython.locals(i=cython.Py_ssize_t, found=cython.Py_ssize_t)
+    cdef Py_ssize_t _occupied(self, Py_ssize_t first, Py_ssize_t end) noexcept
+    @cython.locals(i=cython.Py_ssize_t)
+    cdef void _prefetch(self, Py_ssize_t place) noexcept
     cdef unsigned long long _limit(self, Py_ssize_t i) noexcept
     cdef bint _rests(self, Py_ssize_t i, unsigned long long now, unsigned long long now_ns) noexcept
     cdef void rest(self, Py_ssize_t i, int series, unsigned char bit) noexcept

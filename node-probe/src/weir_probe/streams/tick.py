@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from weir_probe.streams.layout import COUNTERS, LIVE, RETIRED
 from weir_probe.streams.measures import MEASURED
+from weir_probe.wire.prefetching import Prefetch
 
 NEW: Final = 1
 ENDED: Final = 2
@@ -47,11 +48,17 @@ RESTING: Final = np.dtype(
     ]
 )
 
+#: A flow that rests in this tick, with what RESTING has of where it counts.
+QUIET: Final = np.dtype([("slot", "<u4"), ("series", "<i4"), ("bit", "<u4")])
+
 WORD = 0xFFFFFFFFFFFFFFFF
 BYTES = (1 << 40) - 1
 _COUNTERS = len(COUNTERS)
 _MEASURED_WORDS = MEASURED.itemsize // 8
 _ROUSED_EVERY = 32
+_CHUNK = 4096  # slots that are looked through at once: what was read of them is in the cache the second time
+# how many flows ahead their lines are fetched: what tells whether one rests, then what else one needs that does not
+_AHEAD, _COUNTED_AHEAD = 12, 6
 
 
 def _closed(flags_a: int, flags_b: int) -> bool:
@@ -84,8 +91,10 @@ class Ticker:
         self.slots = slots
         self.exported = exported
         self.rows = np.zeros(len(slots), ROW)
-        self.quiet = np.zeros(len(slots), np.uint32)
-        self.quiet_slot = self.quiet.data
+        self.quiet = np.zeros(len(slots) + _AHEAD, QUIET)
+        self.quiet_slot = self.quiet["slot"].data
+        self.quiet_series = self.quiet["series"].data
+        self.quiet_bit = self.quiet["bit"].data
         self.resting = 0
         self.rests = np.zeros(len(slots), RESTING)
         self.rest_traffic = self.rests["traffic"].data
@@ -95,6 +104,10 @@ class Ticker:
         self.rest_series = self.rests["series"].data
         self.rest_iface = self.rests["iface"].data
         self.rest_bit = self.rests["bit"].data
+        self.selection = Prefetch(slots["observations"], 64)
+        self.counted = Prefetch(slots["high"], 128)
+        self.as_rested = Prefetch(self.rests, 64)
+        self.as_read = Prefetch(exported, 128)
         self.tcp_idle = self.tcp_closed = self.other_idle = 0
         occupied = slots["state"] >= LIVE  # by an earlier process, whose table this was
         self.tick = int(exported["retired_tick"][occupied].max(initial=0))
@@ -151,13 +164,21 @@ class Ticker:
         `now_ns` is CLOCK_MONOTONIC."""
         self.tick += 1
         self.tcp_idle, self.tcp_closed, self.other_idle = tcp_idle, tcp_closed, other_idle
-        count = self.resting = 0
-        for i in range(len(self.state)):
+        self.resting = count = 0
+        for first in range(0, len(self.state), _CHUNK):
+            count = self._chunk(first, min(first + _CHUNK, len(self.state)), count, now, now_ns)
+        return count
+
+    def _chunk(self, first: int, end: int, count: int, now: int, now_ns: int) -> int:
+        """`run` for some slots; `count` are the rows so far, and with theirs."""
+        for place in range(self.resting, self._occupied(first, end)):
+            self._prefetch(place)
+            i = self.quiet_slot[place]
             state = self.state[i]
-            if state < 2:  # EMPTY, or BUSY with an insertion
-                continue
             if self._rests(i, now, now_ns):
                 self.quiet_slot[self.resting] = i
+                self.quiet_series[self.resting] = self.rest_series[i]
+                self.quiet_bit[self.resting] = self.rest_bit[i]
                 self.resting += 1
                 continue
             self.rest_until[i] = 0
@@ -171,7 +192,7 @@ class Ticker:
                     self.retired_tick[i] = self.tick
                 elif self.retired_tick[i] != self.tick:
                     event |= 2
-                    if self.proto[i] == 6 and now > self.last[i] and now - self.last[i] >= tcp_idle:
+                    if self.proto[i] == 6 and now > self.last[i] and now - self.last[i] >= self.tcp_idle:
                         event |= 4
             else:
                 last = self.last[i]
@@ -192,6 +213,30 @@ class Ticker:
             self.read[i, 1] = b
             count += 1
         return count
+
+    def _occupied(self, first: int, end: int) -> int:
+        """Put the slots that hold a flow into `quiet`, behind those that rest, and return where they end: `_chunk`
+        leaves those that rest. The kernel may fill a slot meanwhile, but nobody else empties one."""
+        found = self.resting
+        for i in range(first, end):
+            if self.state[i] >= 2:  # else EMPTY, or BUSY with an insertion
+                self.quiet_slot[found] = i
+                found += 1
+        return found
+
+    def _prefetch(self, place: int) -> None:
+        """Have what `_chunk` needs of flows that come after this place; beyond the last, flows of an earlier tick."""
+        i = self.quiet_slot[place + _AHEAD]
+        self.selection.row(i)
+        self.as_rested.row(i)
+        i = self.quiet_slot[place + _COUNTED_AHEAD]
+        if (
+            self.rest_until[i] == 0
+            or self.traffic[i, 0] != self.rest_traffic[i, 0]
+            or self.traffic[i, 1] != self.rest_traffic[i, 1]
+        ):
+            self.counted.row(i)
+            self.as_read.row(i)
 
     def _limit(self, i: int) -> int:
         """How long flow `i` may be idle."""
@@ -232,7 +277,7 @@ class Ticker:
     def every(self, count: int) -> npt.NDArray[Any]:
         """The first `count` rows, and one for each flow that rests: it counted nothing."""
         quiet = np.zeros(self.resting, ROW)
-        quiet["slot"] = self.quiet[: self.resting]
+        quiet["slot"] = self.quiet["slot"][: self.resting]
         return np.concatenate([self.rows[:count], quiet])
 
     def postpone(self, row: int) -> None:
