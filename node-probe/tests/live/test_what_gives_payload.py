@@ -12,6 +12,7 @@ import pytest
 
 from capture.wires import Wire, every_rung, settle
 from live.stage import Live, observed, redis, resp
+from talk import C, S, opened
 from weir_probe.capture.model import Capture, Selected
 from weir_probe.streams.endpoints import MAX_FAILURES
 from weir_probe.streams.layout import EVERY, FIRST, FRESH, GIVEN_UP, TURN_BYTES
@@ -134,3 +135,27 @@ def test_an_endpoint_that_speaks_nothing_known_is_left_alone(core: Capture, wire
             taken = int(core.segments.payload["bytes"][0]) - before
             # the first segment may pass before the reader has seen that there is a connection
             assert (taken <= 201) == (connection == MAX_FAILURES), connection
+
+
+@every_rung
+def test_the_first_bytes_of_a_turn_may_come_last(capture: Capture, wire: Wire) -> None:
+    """A segment that was lost before it came here, and is sent again."""
+    head, rest = b"HTTP/1.1 200 OK\r\nContent-Length: 14000\r\n\r\n", [b"x" * 1400] * 10
+    ask = C(b"GET / HTTP/1.1\r\nHost: shop\r\n\r\n")
+    talk = opened() >> ask >> S(head)
+    for piece in rest:
+        talk >> S(piece)
+    before = len(talk.frames)
+    talk >> ask >> S(rest[0], shift=len(head))
+    for piece in rest[1:]:
+        talk >> S(piece)
+    talk >> S(head, shift=-14000 - len(head)) >> ask >> S(head)
+    wire.up()
+    with observed(capture, wire) as live:
+        wire.inject([frame.data for frame in talk.frames[:before]])
+        live.settled()
+        assert live.mode(80) == FIRST
+        wire.inject([frame.data for frame in talk.frames[before:]])
+        live.settled()
+        calls = live.told
+    assert [call["status"] for call in calls] == ["ok"] * 3

@@ -132,11 +132,11 @@ struct weir_intake {
 	__u32 born; /* low half of the slot's `first_ns`: another one's are a former flow's */
 	__u8 mode;  /* enum weir_mode */
 	__u8 spoke; /* who sent the last data, by way */
-	__u16 turn_left; /* bytes of its turn that are still to be taken */
+	__u16 pad;
 	__u32 window;    /* RATE_WINDOW in which `used` counts */
 	__u32 used;      /* bytes */
 	__u32 taken;     /* bytes since the flow began */
-	__u32 pad;
+	__u32 turn_end;  /* sequence number of what is not taken of its turn any more */
 };
 
 /* A record of the ring `segments`: data of TCP or UDP, or a SYN, FIN, RST. */

@@ -7,6 +7,7 @@
 #include "tcp.h"
 
 #define TURN_BYTES 4096
+#define TURN_REACH (1u << 20) /* so far before a turn's first segment may one be that was sent before it, and again */
 #define FRESH_BYTES (1u << 20)
 #define CHUNK_BYTES 32768
 #define CHUNKS 2 /* a GSO packet of 64 KiB; of BIG TCP what is beyond is a gap */
@@ -113,6 +114,7 @@ inlined int within_rate(struct weir_payload *node, struct weir_intake *intake, _
 inlined int wanted(struct weir_intake *intake, const struct packet *p, __u8 way)
 {
 	__u32 take = p->payload < CHUNKS * CHUNK_BYTES ? p->payload : CHUNKS * CHUNK_BYTES;
+	__u32 left;
 
 	if (intake->mode == WEIR_GIVEN_UP)
 		return -1;
@@ -123,12 +125,14 @@ inlined int wanted(struct weir_intake *intake, const struct packet *p, __u8 way)
 	}
 	if (take && intake->spoke != way) {
 		intake->spoke = way;
-		intake->turn_left = TURN_BYTES;
+		intake->turn_end = p->seq + TURN_BYTES;
 	}
 	if (intake->mode == WEIR_FIRST || (intake->mode == WEIR_FRESH && intake->taken > FRESH_BYTES)) {
-		if (take > intake->turn_left)
-			take = intake->turn_left;
-		intake->turn_left -= take;
+		left = intake->turn_end - p->seq;
+		if (left > TURN_BYTES + TURN_REACH)
+			left = 0;
+		if (take > left)
+			take = left;
 	}
 	if (!take && !(p->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST)))
 		return -1;

@@ -3,7 +3,7 @@ cimport cython
 from weir_probe.streams.engine cimport FlowEngine
 
 cdef unsigned char _FRESH, _FIRST, _GIVEN_UP
-cdef Py_ssize_t _TURN_BYTES, _CHUNK_BYTES, _SEGMENT_BYTES, _HEAD_BYTES
+cdef Py_ssize_t _TURN_BYTES, _TURN_REACH, _CHUNK_BYTES, _SEGMENT_BYTES, _HEAD_BYTES
 cdef unsigned int _FRESH_BYTES, _DISCARDED, _WORD, _TCP, _UDP, _FIN, _SYN, _RST
 cdef int _RECORD_HEAD, _WINDOW_BITS, _RING_FULL, _FLOW_RATE, _NODE_RATE
 cdef unsigned char _NOBODY
@@ -18,9 +18,8 @@ cdef class Intake:
     cdef unsigned char[::1] bytes
     cdef unsigned int[::1] words
     cdef unsigned long long[:] tail
-    cdef unsigned int[:] born, window, used, taken
+    cdef unsigned int[:] born, window, used, taken, turn_end
     cdef unsigned char[:] mode, spoke
-    cdef unsigned short[:] turn_left
     cdef unsigned int[:] flow_limit, node_limit
     cdef unsigned long long[:] node_window, node_used, written, octets
     cdef unsigned long long[:, :] lost
@@ -43,10 +42,8 @@ cdef class Intake:
         offset=cython.Py_ssize_t,
     )
     cpdef void take(self, FlowEngine engine, unsigned long long ts_ns) noexcept nogil
-    @cython.locals(count=cython.Py_ssize_t)
-    cdef Py_ssize_t _wanted(
-        self, Py_ssize_t index, int way, unsigned int protocol, Py_ssize_t payload, unsigned int tcp_flags
-    ) noexcept nogil
+    @cython.locals(count=cython.Py_ssize_t, left=cython.uint)
+    cdef Py_ssize_t _wanted(self, Py_ssize_t index, FlowEngine engine) noexcept nogil
     @cython.locals(window=cython.ulonglong)
     cdef bint _within_rate(self, Py_ssize_t index, unsigned long long ts_ns, Py_ssize_t count) noexcept nogil
     @cython.locals(size=cython.ulonglong, place=cython.ulonglong, rest=cython.ulonglong, skipped=cython.ulonglong)

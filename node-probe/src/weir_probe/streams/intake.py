@@ -16,12 +16,14 @@ from weir_probe.streams.layout import (
     SEGMENT_BYTES,
     SEGMENT_HEAD,
     TURN_BYTES,
+    TURN_REACH,
 )
 from weir_probe.streams.segments import DISCARDED, RATE_WINDOW_BITS, RECORD_HEAD, Segments
 from weir_probe.wire import protocols as ip
 
 _FRESH, _FIRST, _GIVEN_UP = FRESH, FIRST, GIVEN_UP
-_TURN_BYTES, _FRESH_BYTES, _CHUNK_BYTES, _SEGMENT_BYTES = TURN_BYTES, FRESH_BYTES, CHUNK_BYTES, SEGMENT_BYTES
+_TURN_BYTES, _TURN_REACH, _FRESH_BYTES = TURN_BYTES, TURN_REACH, FRESH_BYTES
+_CHUNK_BYTES, _SEGMENT_BYTES = CHUNK_BYTES, SEGMENT_BYTES
 _HEAD_BYTES, _RECORD_HEAD = SEGMENT_HEAD.itemsize, RECORD_HEAD
 _DISCARDED, _WINDOW_BITS = DISCARDED, RATE_WINDOW_BITS
 _NOBODY = 2
@@ -46,7 +48,7 @@ class Intake:
         self.born = ring.intakes["born"].data
         self.mode = ring.intakes["mode"].data
         self.spoke = ring.intakes["spoke"].data
-        self.turn_left = ring.intakes["turn_left"].data
+        self.turn_end = ring.intakes["turn_end"].data
         self.window = ring.intakes["window"].data
         self.used = ring.intakes["used"].data
         self.taken = ring.intakes["taken"].data
@@ -77,7 +79,7 @@ class Intake:
             self.spoke[index] = _NOBODY
             self.used[index] = 0
             self.taken[index] = 0
-        left = self._wanted(index, engine.way, engine.packet.protocol, engine.packet.payload, engine.packet.tcp_flags)
+        left = self._wanted(index, engine)
         if left < 0 or not self._within_rate(index, ts_ns, left + _HEAD_BYTES):
             return
         self.taken[index] += left
@@ -116,20 +118,21 @@ class Intake:
             at += count
             seq += count
 
-    def _wanted(self, index: int, way: int, protocol: int, payload: int, tcp_flags: int) -> int:
+    def _wanted(self, index: int, engine: FlowEngine) -> int:
         """How many of the packet's bytes are wanted; -1: it says nothing that is."""
         if self.mode[index] == _GIVEN_UP:
             return -1
-        if protocol == _UDP:
-            return min(payload, _TURN_BYTES) if payload else -1
-        count = min(payload, _SEGMENT_BYTES)
-        if count and self.spoke[index] != way:
-            self.spoke[index] = way
-            self.turn_left[index] = _TURN_BYTES
+        count = engine.packet.payload
+        if engine.packet.protocol == _UDP:
+            return min(count, _TURN_BYTES) if count else -1
+        count = min(count, _SEGMENT_BYTES)
+        if count and self.spoke[index] != engine.way:
+            self.spoke[index] = engine.way
+            self.turn_end[index] = engine.packet.seq + _TURN_BYTES & _WORD
         if self.mode[index] == _FIRST or (self.mode[index] == _FRESH and self.taken[index] > _FRESH_BYTES):
-            count = min(count, self.turn_left[index])
-            self.turn_left[index] -= count
-        if count == 0 and not tcp_flags & (_SYN | _FIN | _RST):
+            left = (self.turn_end[index] - engine.packet.seq) & _WORD
+            count = min(count, left) if left <= _TURN_BYTES + _TURN_REACH else 0
+        if count == 0 and not engine.packet.tcp_flags & (_SYN | _FIN | _RST):
             return -1
         return count
 

@@ -160,6 +160,8 @@ EVERY: Final = 2
 GIVEN_UP: Final = 3
 #: Bytes of each turn (what one side says until the other speaks) in the mode FIRST.
 TURN_BYTES: Final = 4096
+#: So far before the first segment of a turn that was seen may one be that was sent before it, and again.
+TURN_REACH: Final = 1 << 20
 #: Bytes that a flow gives of every segment while nobody has told its mode.
 FRESH_BYTES: Final = 1 << 20
 #: Of one segment, in chunks of the largest class of records; the rest of a larger one (BIG TCP) is a gap.
@@ -171,11 +173,11 @@ INTAKE: Final = np.dtype(
         ("born", "<u4"),
         ("mode", "u1"),
         ("spoke", "u1"),
-        ("turn_left", "<u2"),
+        ("pad", "<u2"),
         ("window", "<u4"),
         ("used", "<u4"),
         ("taken", "<u4"),
-        ("pad", "<u4"),
+        ("turn_end", "<u4"),
     ]
 )
 
