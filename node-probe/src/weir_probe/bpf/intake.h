@@ -130,8 +130,8 @@ inlined int wanted(struct weir_intake *intake, const struct packet *p, __u8 way)
 	if (intake->mode == WEIR_FIRST || (intake->mode == WEIR_FRESH && intake->taken > FRESH_BYTES)) {
 		left = intake->turn_end - p->seq;
 		if (left > TURN_BYTES + TURN_REACH)
-			left = 0;
-		if (take > left)
+			take = 0;
+		else if (take > left)
 			take = left;
 	}
 	if (!take && !(p->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST)))
