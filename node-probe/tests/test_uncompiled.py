@@ -21,7 +21,7 @@ def test_modules_run_as_asked(module: str, uncompiled: bool) -> None:
     assert Path(str(import_module(module).__file__)).suffix == (".py" if uncompiled else ".so")
 
 
-@pytest.mark.parametrize("folders", [("wire", "streams", "replay", "performance"), ("tick",), ("counted",)])
+@pytest.mark.parametrize("folders", [("wire", "streams", "replay", "performance"), ("tick", "export"), ("counted",)])
 def test_the_same_uncompiled(folders: tuple[str, ...], uncompiled: bool) -> None:
     if uncompiled:
         pytest.skip("this is the run without compiled modules")

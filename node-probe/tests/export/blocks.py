@@ -74,6 +74,11 @@ def tick(
     return made
 
 
+def lines(block: RecordBlock) -> list[bytes]:
+    """One by one, each with its end."""
+    return b"".join(block.lines()).splitlines(keepends=True)
+
+
 def of(count: int) -> RecordBlock:
     """A block of so many records."""
     table = logged(max(16, count))

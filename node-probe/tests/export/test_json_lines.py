@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from export.blocks import of
+from export.blocks import lines, of
 from weir_probe.export.jsonl import LEAST_BYTES, JsonLines
-from weir_probe.export.records import lines
 from weir_probe.export.sink import WriteError
 
 
@@ -94,7 +93,7 @@ def test_a_restart_counts_what_is_there(path: Path) -> None:
 
 def test_a_line_that_a_crash_cut_is_ended_first(path: Path) -> None:
     block = of(2)
-    whole = list(lines(block))
+    whole = lines(block)
     path.write_bytes(whole[0] + whole[1][:50])
     JsonLines(path).write(block)
     assert path.read_bytes().splitlines(keepends=True) == [whole[0], whole[1][:50] + b"\n", *whole]

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from export.blocks import BOOT, SECOND, Names, logged, pod, tick
+from export.blocks import BOOT, SECOND, Names, lines, logged, of, pod, tick
 from tick.simulated import ACK, FIN, SYN, Table
 from weir_api.records import FlowRecord
 from weir_probe.export.peers import words
-from weir_probe.export.records import RecordBlock, lines
+from weir_probe.export.records import RecordBlock
 from weir_probe.streams.layout import SAMPLE, TIMES
 from weir_probe.wire.protocols import protocol_name
 
@@ -238,11 +238,40 @@ def test_a_packet_after_the_clock_was_read() -> None:
 def test_a_block_keeps_nothing_of_the_table() -> None:
     table = conversation(0, 0)
     block = tick(table)
-    before = list(lines(block))
+    before = lines(block)
     table.slots.view("u1")[:] = 0xFF
     table.recorder.records.view("u1")[:] = 0xFF
-    assert list(lines(block)) == before
+    assert lines(block) == before
+
+
+def test_many_records_come_as_some_whole_lines_at_a_time() -> None:
+    block = of(1000)
+    pieces = list(block.lines())
+    assert len(pieces) > 3
+    assert all(piece.endswith(b"\n") and len(piece) <= 64 << 10 for piece in pieces)
+    ports = [json.loads(line)["src_port"] for line in lines(block)]
+    assert ports == list(range(1000))
+
+
+@pytest.mark.parametrize(
+    ("ns", "us"),
+    [
+        (1, "0.001"),
+        (10, "0.01"),
+        (100, "0.1"),
+        (1000, "1.0"),
+        (1_050, "1.05"),
+        (12_345_678_901_234_567, "12345678901234.567"),
+        (2**64 - 1, "18446744073709551.615"),
+    ],
+)
+def test_times_are_microseconds_to_the_nanosecond(ns: int, us: str) -> None:
+    table = conversation(0, 0)
+    table.measured["count"][0, 2] = 2**64 - 1
+    table.measured["sum_ns"][0, 2] = table.measured["max_ns"][0, 2] = ns
+    (line,) = lines(tick(table))
+    assert f'"srt_count":{2**64 - 1},"srt_sum_us":{us},"srt_max_us":{us}}}' in line.decode()
 
 
 def test_no_records() -> None:
-    assert list(lines(tick(logged()))) == []
+    assert lines(tick(logged())) == []

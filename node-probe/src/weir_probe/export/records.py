@@ -3,24 +3,23 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import repeat
 from typing import Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from weir_probe.capture.model import Clock
+from weir_probe.export.flowlines import FlowLines
 from weir_probe.export.signals import Told, members, told
 from weir_probe.plan.containers import Containers
 from weir_probe.plan.pods import LocalPod
-from weir_probe.streams.layout import BYTES_BITS, BYTES_MASK, COUNTERS, TIMES
-from weir_probe.streams.performance import CLOSE_TYPES, close_type
-from weir_probe.wire.protocols import protocol_name
-from weir_probe.wire.text import address, instants
+from weir_probe.streams.layout import BYTES_BITS, BYTES_MASK
+from weir_probe.streams.performance import close_type
+from weir_probe.wire.text import address
 
 Lines = Iterator[bytes]
 _CHUNK: Final = 4096  # rows that are Python objects at one time
-_PROTOCOLS: Final = [json.dumps(protocol_name(number)) for number in range(256)]
+_ENDS: Final = ("src", "dst", "dst_nat")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +79,7 @@ class RecordBlock:
         return len(self.flow_id)
 
     def lines(self) -> "Lines":
-        """Each record as a line."""
+        """Each record as a line, some at a time."""
         return lines(self)
 
 
@@ -163,128 +162,41 @@ def end_of(pod: LocalPod) -> End:
 
 
 def lines(block: RecordBlock) -> Iterator[bytes]:
-    """Each record as a line of JSON, with its line end: the fields of weir_api.records.FlowRecord."""
-    words = _Words(block)
-    node = json.dumps(block.node)
-    for start in range(0, len(block), _CHUNK):
-        columns = _columns(block, slice(start, start + _CHUNK))
-        figures = _figures(block, slice(start, start + _CHUNK))
-        signals = members(block.told, slice(start, start + _CHUNK)) if block.told is not None else repeat("")
-        for (
-            flow,
-            sequence,
-            ended,
-            asked,
-            begin,
-            end,
-            addr,
-            port,
-            proto,
-            packets,
-            octets,
-            flags,
-            iface,
-            connection,
-            nat,
-        ) in zip(*columns, strict=True):
-            src, src_namespace, src_workload, src_pod = words.end(iface[0], *addr[0])
-            dst, dst_namespace, dst_workload, dst_pod = words.end(iface[1], *addr[1])
-            yield (
-                f'{{"flow_id":"{flow:016x}","sequence":{sequence},"reason":"{"end" if ended else "interval"}",'
-                f'"node":{node},"observations":{words.observations(asked)},"start":"{begin}","end":"{end}",'
-                f'"src":{src},"dst":{dst},"src_port":{port[0]},"dst_port":{port[1]},'
-                f'"protocol":{_PROTOCOLS[proto]},'
-                f'"src_namespace":{src_namespace},"src_workload":{src_workload},"src_pod":{src_pod},'
-                f'"dst_namespace":{dst_namespace},"dst_workload":{dst_workload},"dst_pod":{dst_pod},'
-                f'"packets_tx":{packets[0]},"packets_rx":{packets[1]},"bytes_tx":{octets[0]},"bytes_rx":{octets[1]},'
-                f'"tcp_flags_tx":{flags[0]},"tcp_flags_rx":{flags[1]},"interfaces":{words.interfaces(*iface)}'
-                f"{_connection(connection)}{words.translation(*nat)}{next(figures)}{next(signals)}}}\n"
-            ).encode()
+    """Each record as a line of JSON, with its line end: the fields of weir_api.records.FlowRecord; some at a time."""
+    writer = FlowLines(block, _Words(block), _signals(block.told, len(block)) if block.told is not None else None)
+    while writer.row < len(block):
+        yield writer.some()
 
 
-def _columns(block: RecordBlock, rows: slice) -> tuple[list[Any], ...]:
-    """Some rows as Python objects."""
-    return (
-        block.flow_id[rows].tolist(),
-        block.sequence[rows].tolist(),
-        block.ended[rows].tolist(),
-        block.asked[rows].tolist(),
-        instants(block.start_ns[rows]),
-        instants(block.end_ns[rows]),
-        block.addr[rows].tolist(),
-        block.port[rows].tolist(),
-        block.proto[rows].tolist(),
-        block.packets[rows].tolist(),
-        block.bytes[rows].tolist(),
-        block.tcp_flags[rows].tolist(),
-        block.iface[rows].tolist(),
-        block.connection[rows].tolist(),
-        list(zip(*block.nat_addr[rows].T.tolist(), block.nat_port[rows].tolist(), strict=True)),
-    )
-
-
-#: Names of what a record measured, in the order of `_figures`.
-_FIGURES: Final = [*COUNTERS, *(f"{name}_{part}" for part in ("count", "sum_us", "max_us") for name in TIMES)]
-
-
-def _figures(block: RecordBlock, rows: slice) -> Iterator[str]:
-    """What some rows measured, each as members of a JSON object; what is 0 is left out, for it mostly is."""
-    us = [(column[rows] / 1000).tolist() for column in (block.sum_ns, block.max_ns)]
-    columns = (block.counters[rows].tolist(), block.count[rows].tolist(), *us, block.close_type[rows].tolist())
-    for counters, counts, sums, maxima, close in zip(*columns, strict=True):
-        values = zip(_FIGURES, (*counters, *counts, *sums, *maxima), strict=True)
-        told = "".join([f',"{name}":{value}' for name, value in values if value])
-        yield told + f',"close_type":"{CLOSE_TYPES[close]}"' if close else told
-
-
-def _connection(number: int) -> str:
-    return f',"connection":"{number:016x}"' if number else ""
+def _signals(told: Told, count: int) -> Iterator[str]:
+    for start in range(0, count, _CHUNK):
+        yield from members(told, slice(start, start + _CHUNK))
 
 
 class _Words:
-    """The JSON of what repeats within a block, made once: names may hold anything, so all of it is escaped."""
+    """The flowlines.Teller of a block."""
 
     def __init__(self, block: RecordBlock) -> None:
         self._block = block
-        self._ends: dict[tuple[int, int, int], tuple[str, ...]] = {}
-        self._observations: dict[int, str] = {}
-        self._interfaces: dict[tuple[int, int], str] = {}
+        self._node = json.dumps(block.node)
 
-    def interfaces(self, src: int, dst: int) -> str:
-        """A list of the names of the interfaces that are watched at both ends."""
-        known = self._interfaces.get((src, dst))
-        if known is None:
-            named = (self._block.names.name_of_interface(iface) for iface in (src, dst) if iface)
-            known = self._interfaces[src, dst] = json.dumps(list(named))
-        return known
+    def end(self, which: int, iface: int, packed: bytes) -> tuple[bytes, bytes]:
+        """Address; namespace, workload, pod."""
+        names = self._block.names
+        pod = names.of_interface(iface) if iface else None
+        end = end_of(pod) if pod is not None else names.of_address(packed)
+        name = _ENDS[which]
+        return json.dumps(address(packed)).encode(), (
+            f',"{name}_namespace":{json.dumps(end.namespace)},"{name}_workload":{json.dumps(end.workload)},'
+            f'"{name}_pod":{json.dumps(end.pod)}'
+        ).encode()
 
-    def translation(self, first: int, second: int, port: int) -> str:
-        """Who really is at dst, as members of a JSON object; nothing where dst is."""
-        if not first | second:
-            return ""
-        address_, namespace, workload, pod = self.end(0, first, second)
-        return (
-            f',"dst_nat":{address_},"dst_nat_port":{port},"dst_nat_namespace":{namespace},'
-            f'"dst_nat_workload":{workload},"dst_nat_pod":{pod}'
-        )
+    def observations(self, mask: int) -> bytes:
+        """The node, and a list of names in the order of their bits."""
+        named = [name for bit, name in sorted(self._block.observations.items()) if mask >> bit & 1]
+        return f',"node":{self._node},"observations":{json.dumps(named)}'.encode()
 
-    def end(self, iface: int, first: int, second: int) -> tuple[str, ...]:
-        """Address, namespace, workload, pod."""
-        key = (iface, first, second)
-        known = self._ends.get(key)
-        if known is None:
-            packed = first.to_bytes(8, "little") + second.to_bytes(8, "little")
-            names = self._block.names
-            pod = names.of_interface(iface) if iface else None
-            end = end_of(pod) if pod is not None else names.of_address(packed)
-            known = tuple(map(json.dumps, (address(packed), end.namespace, end.workload, end.pod)))
-            self._ends[key] = known
-        return known
-
-    def observations(self, mask: int) -> str:
-        """A list of names in the order of their bits."""
-        known = self._observations.get(mask)
-        if known is None:
-            known = json.dumps([name for bit, name in sorted(self._block.observations.items()) if mask >> bit & 1])
-            self._observations[mask] = known
-        return known
+    def interfaces(self, src: int, dst: int) -> bytes:
+        """A list of names."""
+        named = [self._block.names.name_of_interface(iface) for iface in (src, dst) if iface]
+        return f',"interfaces":{json.dumps(named)}'.encode()

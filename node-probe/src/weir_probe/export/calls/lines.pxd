@@ -1,13 +1,10 @@
 cimport cython
 
-cdef Py_ssize_t _plain_end(unsigned char[::1] text, Py_ssize_t at, Py_ssize_t end) noexcept
-@cython.locals(place=cython.Py_ssize_t)
-cdef void _copied(
-    unsigned char[::1] to, Py_ssize_t at, unsigned char[::1] source, Py_ssize_t start, Py_ssize_t count
-) noexcept
+from weir_probe.export.jsontext cimport JsonText
+from weir_probe.wire.copying cimport copy_bytes
 
-cdef unsigned long long _NS, _NEVER
-cdef int _VARIANTS, _FIXED, _FIRST_ROOM, _COLUMNS, _ATTRIBUTES, _CODE, _REQUEST_ID, _QUOTE, _BACKSLASH
+cdef Py_ssize_t _plain_end(unsigned char[::1] text, Py_ssize_t at, Py_ssize_t end) noexcept
+cdef int _VARIANTS, _FIXED, _COLUMNS, _ATTRIBUTES, _CODE, _REQUEST_ID, _QUOTE, _BACKSLASH
 cdef Py_ssize_t _CALL_SIZE, _TEXT_AT
 cdef int _START, _SRC_PORT, _DST_PORT, _TRANSPORT, _PROTOCOL
 cdef int _STATUS, _REQUEST_BYTES, _RESPONSE_BYTES, _LATENCY, _NO_LATENCY
@@ -16,16 +13,13 @@ cdef int _FIRST_COLUMN, _FIRST_STATUS, _FIRST_TRANSPORT, _FIRST_TITLE
 
 
 @cython.final
-cdef class LineWriter:
+cdef class LineWriter(JsonText):
     cdef object teller
     cdef bint sparse
     cdef int slots
     cdef unsigned short[:] iface, peer_iface
     cdef unsigned char[:] by_id
-    cdef unsigned char[::1] pool, out, day_and_time
-    cdef Py_ssize_t pool_room, room, pooled, at, constant
-    cdef long long[::1] piece_at
-    cdef unsigned long long second, block, mask
+    cdef unsigned long long block, mask
     cdef unsigned long long[::1] looked_up
     cdef long long[:, ::1] end_at, end_size
     cdef dict told, told_observations
@@ -59,21 +53,6 @@ cdef class LineWriter:
     cdef void _look_up(self, int conversation) except *
     @cython.locals(at=cython.Py_ssize_t)
     cdef void _look_up_observations(self, unsigned long long mask) except *
-    @cython.locals(byte=cython.uchar)
-    cdef void _enter(self, bytes words) except *
-    cdef void _grow(self, Py_ssize_t wanted) except *
-    cdef void _byte(self, unsigned char byte) noexcept
-    @cython.locals(at=cython.Py_ssize_t)
-    cdef void _piece(self, int number) noexcept
-    cdef void _copy(self, Py_ssize_t at, Py_ssize_t count) noexcept
-    @cython.locals(count=cython.int, power=cython.ulonglong)
-    cdef void _number(self, unsigned long long value) noexcept
-    @cython.locals(place=cython.int)
-    cdef void _digits(self, unsigned long long value, int count) noexcept
-    @cython.locals(second=cython.ulonglong)
-    cdef void _instant(self, unsigned long long ns) except *
-    @cython.locals(place=cython.int)
-    cdef void _calendar(self, unsigned long long second) except *
     @cython.locals(byte=cython.uchar, plain=cython.Py_ssize_t)
     cdef void _string(self, Py_ssize_t at, Py_ssize_t end) noexcept
     @cython.locals(
@@ -87,5 +66,3 @@ cdef class LineWriter:
     )
     cdef Py_ssize_t _beyond_ascii(self, Py_ssize_t at, Py_ssize_t end) noexcept
     cdef void _unit(self, unsigned int value) noexcept
-    @cython.locals(place=cython.int, digit=cython.uint)
-    cdef void _hex(self, unsigned int value, int count) noexcept

@@ -15,21 +15,20 @@ from typing import Any, Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from weir_probe.export.jsontext import JsonText
 from weir_probe.protocols.message import ATTRIBUTES, CODE, COLUMNS, REQUEST_ID, STATUSES
 from weir_probe.protocols.parser import Spec
 from weir_probe.streams.calls import CALL, TEXT_AT
+from weir_probe.wire.copying import copy_bytes
 from weir_probe.wire.protocols import protocol_name
 from weir_probe.wire.text import address
 
 _VARIANTS = 16  # of one protocol, at most
-_NS = 1_000_000_000
-_FIRST_ROOM = 1 << 16
 _QUOTE, _BACKSLASH = 0x22, 0x5C
 #: Of a line, but for text and what Teller tells.
 _FIXED = 1024
 _COLUMNS, _ATTRIBUTES, _CODE, _REQUEST_ID = len(COLUMNS), ATTRIBUTES, CODE, REQUEST_ID
 _CALL_SIZE, _TEXT_AT = CALL.itemsize, TEXT_AT
-_NEVER = 0xFFFFFFFFFFFFFFFF
 
 # What a line is made of beside its values; columns come after them
 _START, _SRC_PORT, _DST_PORT, _TRANSPORT, _PROTOCOL = range(5)
@@ -86,13 +85,7 @@ def _plain_end(text: memoryview, at: int, end: int) -> int:
     return at
 
 
-def _copied(to: memoryview, at: int, source: memoryview, start: int, count: int) -> None:
-    """wire.copying.copy_bytes, inlined: to call another module takes longer than to copy most of what a line has."""
-    for place in range(count):
-        to[at + place] = source[start + place]
-
-
-class LineWriter:
+class LineWriter(JsonText):
     """Writes rows of streams.calls.CALL. What it was told of ends and observations holds until `forget`."""
 
     def __init__(self, protocols: Sequence[Spec], teller: Teller, slots: Any = None, *, sparse: bool = False) -> None:
@@ -108,17 +101,7 @@ class LineWriter:
         for spec in protocols:
             titles = [json.dumps(title) for title in spec.titles[:_VARIANTS]]
             pieces += titles + titles[:1] * (_VARIANTS - len(titles))
-        self.pool_room = self.room = _FIRST_ROOM
-        self.pool = np.zeros(_FIRST_ROOM, np.uint8).data
-        self.out = np.zeros(_FIRST_ROOM, np.uint8).data
-        self.pooled = self.at = 0
-        self.piece_at = np.zeros(len(pieces) + 1, np.int64).data
-        for number, piece in enumerate(pieces):
-            self._enter(piece.encode())
-            self.piece_at[number + 1] = self.pooled
-        self.constant = self.pooled
-        self.second = _NEVER  # whose text is in `day_and_time`
-        self.day_and_time = np.zeros(19, np.uint8).data
+        super().__init__(pieces)
         #: By conversation: the block for which its ends were looked up, and where they are told in the pool.
         self.block = 0
         self.looked_up = np.zeros(0, np.uint64).data
@@ -188,18 +171,15 @@ class LineWriter:
         if mask != self.mask:
             self._look_up_observations(mask)
         most = _FIXED + 6 * self.used[row] + self.end_size[conversation, 0] + self.end_size[conversation, 1]
-        if self.room - self.at < most + self.mask_size:
-            self._grow(most + self.mask_size)
+        self._make_room(most + self.mask_size)
         self._piece(_START)
         self._instant(self.request_ns[row] + wall_offset_ns)
         if mask:
             self._copy(self.mask_at, self.mask_size)
         for side in range(2):
             self._copy(self.end_at[conversation, side], self.end_size[conversation, side])
-        self._piece(_SRC_PORT)
-        self._number(self.port[conversation, 0])
-        self._piece(_DST_PORT)
-        self._number(self.port[conversation, 1])
+        self._member(_SRC_PORT, self.port[conversation, 0])
+        self._member(_DST_PORT, self.port[conversation, 1])
         self._piece(_TRANSPORT)
         self._piece(_FIRST_TRANSPORT + self.proto[conversation])
         self._piece(_PROTOCOL)
@@ -210,10 +190,8 @@ class LineWriter:
         self._piece(_STATUS)
         self._piece(_FIRST_STATUS + self.status[row])
         self._byte(_QUOTE)
-        self._piece(_REQUEST_BYTES)
-        self._number(self.request_bytes[row])
-        self._piece(_RESPONSE_BYTES)
-        self._number(self.response_bytes[row])
+        self._member(_REQUEST_BYTES, self.request_bytes[row])
+        self._member(_RESPONSE_BYTES, self.response_bytes[row])
         if self.response_ns[row] > 0:
             self._piece(_LATENCY)
             took_ns = 0
@@ -238,8 +216,7 @@ class LineWriter:
             at = row * _CALL_SIZE + _TEXT_AT + self.start[row, column]
             self._string(at, at + size)
         elif column == _REQUEST_ID and self.by_id[self.protocol[row]]:
-            self._piece(_FIRST_COLUMN + column)
-            self._number(self.id[row])
+            self._member(_FIRST_COLUMN + column, self.id[row])
         elif column == _CODE and self.has_code[row]:
             self._piece(_FIRST_COLUMN + column)
             if self.code[row] < 0:
@@ -303,77 +280,14 @@ class LineWriter:
         self.mask = mask
         self.mask_at, self.mask_size = self.told_observations[mask]
 
-    def _enter(self, words: bytes) -> None:
-        """Append to the pool."""
-        while self.pool_room - self.pooled < len(words):
-            larger = np.zeros(2 * self.pool_room, np.uint8)
-            larger[: self.pooled] = self.pool[: self.pooled]
-            self.pool = larger.data
-            self.pool_room *= 2
-        for byte in words:
-            self.pool[self.pooled] = byte
-            self.pooled += 1
-
-    # ---- bytes; `_line` has made room for them
-
-    def _grow(self, wanted: int) -> None:
-        while self.room - self.at < wanted:
-            self.room *= 2
-        larger = np.zeros(self.room, np.uint8)
-        larger[: self.at] = self.out[: self.at]
-        self.out = larger.data
-
-    def _byte(self, byte: int) -> None:
-        self.out[self.at] = byte
-        self.at += 1
-
-    def _piece(self, number: int) -> None:
-        at = self.piece_at[number]
-        self._copy(at, self.piece_at[number + 1] - at)
-
-    def _copy(self, at: int, count: int) -> None:
-        _copied(self.out, self.at, self.pool, at, count)
-        self.at += count
-
-    def _number(self, value: int) -> None:
-        count, power = 1, 10
-        while count < 20 and value >= power:
-            count += 1
-            power *= 10
-        self._digits(value, count)
-
-    def _digits(self, value: int, count: int) -> None:
-        """The last `count` decimal digits."""
-        for place in range(count):
-            self.out[self.at + count - 1 - place] = 0x30 + value % 10
-            value //= 10
-        self.at += count
-
-    def _instant(self, ns: int) -> None:
-        """RFC 3339, UTC, nine digits, of Unix time."""
-        second = ns // _NS
-        if second != self.second:
-            self.second = second
-            self._calendar(second)
-        _copied(self.out, self.at, self.day_and_time, 0, 19)
-        self.at += 19
-        self._byte(0x2E)
-        self._digits(ns % _NS, 9)
-        self._byte(0x5A)
-        self._byte(_QUOTE)
-
-    def _calendar(self, second: int) -> None:
-        """Day and time of a second since 1970, in the Gregorian calendar."""
-        text = str(np.datetime64(int(second), "s")).encode()
-        for place in range(19):
-            self.day_and_time[place] = text[place]
+    # ---- text of the rows
 
     def _string(self, at: int, end: int) -> None:
         """Bytes of the rows, as a JSON string."""
         self._byte(_QUOTE)
         while at < end:
             plain = _plain_end(self.bytes, at, end)
-            _copied(self.out, self.at, self.bytes, at, plain - at)
+            copy_bytes(self.out, self.at, self.bytes, at, plain - at)
             self.at += plain - at
             at = plain
             if at == end:
@@ -424,8 +338,3 @@ class LineWriter:
         self._byte(_BACKSLASH)
         self._byte(0x75)
         self._hex(value, 4)
-
-    def _hex(self, value: int, count: int) -> None:
-        for place in range(count):
-            digit = value >> 4 * (count - 1 - place) & 0xF
-            self._byte(0x30 + digit if digit < 10 else 0x57 + digit)
