@@ -17,7 +17,7 @@ pytestmark = pytest.mark.root
 
 
 @pytest.mark.parametrize("ask", [over_udp, over_tcp])
-def test_many_questions_at_once(capture: Capture, tape: OnWire, log: Path, ask: Callable[[str, int], None]) -> None:
-    with observed(capture, tape.wire) as live:
+def test_many_questions_at_once(core: Capture, tape: OnWire, log: Path, ask: Callable[[str, int], None]) -> None:
+    with observed(core, tape.wire) as live:
         apart(partial(all_ask, ask, tape.address))
         compare(same_as_on_tape(live, tape), log)

@@ -1,4 +1,7 @@
-"""HTTP/1, HTTP/2 and gRPC live: each call that a server logs is told, as a replay of the same packets tells it."""
+"""HTTP/1, HTTP/2 and gRPC live: each call that a server logs is told, as a replay of the same packets tells it.
+
+AF_PACKET too where the traffic leaves its ring of 1 MiB room while the machine is busy with other tests.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +25,8 @@ __all__ = ["http1_log", "http2_log", "talk"]
 pytestmark = pytest.mark.root
 
 
-def test_http1_kept_alive_and_pipelined(capture: Capture, tape: OnWire, http1_log: Path) -> None:
-    with observed(capture, tape.wire) as live:
+def test_http1_kept_alive_and_pipelined(core: Capture, tape: OnWire, http1_log: Path) -> None:
+    with observed(core, tape.wire) as live:
         apart(partial(http1.shop, tape.address, 12, 180))
         calls = same_as_on_tape(live, tape)
     http1.compare(calls, [line for line in http1.logged(http1_log) if line["dst_port"] == http1.PORT])
