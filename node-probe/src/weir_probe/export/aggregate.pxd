@@ -23,7 +23,7 @@ cdef class Aggregator:
     cdef public bint patient
     cdef readonly Py_ssize_t waiting
     cdef Ticker ticker
-    cdef Prefetch flow, known_peer, as_read, as_rested, elsewhere
+    cdef Prefetch flow, as_recorded, as_read, as_rested, elsewhere
     cdef readonly object totals
     cdef readonly object stored
     cdef unsigned int[:, :] identity

@@ -122,7 +122,7 @@ class Aggregator:
         self.reset = slots["reset"].data
         self.tcp_flags = slots["tcp_flags"].data
         self.flow = Prefetch(slots, 128)
-        self.known_peer = Prefetch(exported["peer"], 8)
+        self.as_recorded = Prefetch(exported["recorded"], 64)  # and who the peer is
         self.as_read = Prefetch(exported, 16)
         self.as_rested = Prefetch(ticker.rests, 64)
         self.elsewhere = Prefetch(counted_by, 8)
@@ -198,11 +198,11 @@ class Aggregator:
                 self.ticker.rest(i, at, _first(mask))
 
     def _prefetch(self, row: int, end: int) -> None:
-        """Have what `consume` needs of flows of later rows."""
+        """Have what `consume` needs of flows of later rows, and then the recorder."""
         if row + _AHEAD < end:
             i = self.row_slot[row + _AHEAD]
             self.flow.row(i)
-            self.known_peer.row(i)
+            self.as_recorded.row(i)
             self.as_read.row(i)
             self.as_rested.row(i)
             self.elsewhere.row(i)

@@ -1,15 +1,11 @@
 cimport cython
 
-from weir_probe.wire.prefetching cimport Prefetch
-
 cdef unsigned long long BYTES, _NEVER, _UNASKED
 cdef Py_ssize_t _COUNTERS, _TIMES, _REASONS
 cdef unsigned long long MOST_PACKETS
 cdef unsigned long long MOST_BYTES
-cdef Py_ssize_t _AHEAD
 
 cdef class Recorder:
-    cdef Prefetch selection, so_far, last_recorded, as_rested
     cdef public unsigned long long logged
     cdef readonly Py_ssize_t written
     cdef unsigned long long now_ns, before_ns
@@ -37,8 +33,6 @@ cdef class Recorder:
     cdef unsigned long long[:, :] out_counters, out_count, out_sum_ns, out_max_ns
     cdef unsigned long long[:, :] count, sum_ns, max_ns, recorded_counters, row_counters
     cdef unsigned int[:, :] out_dropped, out_drop_reason, out_retransmitted, dropped, drop_reason, retransmitted
-
-    cdef void _prefetch(self, Py_ssize_t i) noexcept
 
     cpdef void begin(self, unsigned long long now_ns)
 

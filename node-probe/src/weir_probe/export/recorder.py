@@ -9,7 +9,6 @@ from weir_probe.streams.layout import COUNTERS, TIMES
 from weir_probe.streams.measures import MEASURED
 from weir_probe.streams.signals import REASONS, SIGNALLED
 from weir_probe.streams.tick import Ticker
-from weir_probe.wire.prefetching import Prefetch
 
 #: One flow record before it has names; `traffic`, by sending side, is packets << 40 | bytes since its last one.
 RECORD: Final = np.dtype(
@@ -38,7 +37,6 @@ _UNASKED = 1  # in place of a time: until the last tick nobody asked for records
 # a record is written early when another tick could overflow its word
 MOST_PACKETS = 1 << 23
 MOST_BYTES = 1 << 39
-_AHEAD = 8  # rows
 
 
 def _large(word: int) -> bool:
@@ -61,10 +59,6 @@ class Recorder:
             measured = np.zeros(len(slots), MEASURED)
         if signalled is None:
             signalled = np.zeros(len(slots), SIGNALLED)
-        self.selection = Prefetch(slots["observations"], 64)
-        self.so_far = Prefetch(exported["recorded"], 48)
-        self.last_recorded = Prefetch(exported["recorded_ns"], 8)
-        self.as_rested = Prefetch(ticker.rests, 64)
         self.logged = 0
         self.written = 0
         self.now_ns = self.before_ns = 0  # CLOCK_MONOTONIC of this tick and the last
@@ -117,8 +111,6 @@ class Recorder:
         now_ns = self.now_ns
         written = self.written
         for row in range(first, end):
-            if row + _AHEAD < end:
-                self._prefetch(self.row_slot[row + _AHEAD])
             i = self.row_slot[row]
             mask = self.observations[i]
             if self.peer_iface[i] != 0:  # else what is there is left over (bpf/flow.h)
@@ -178,12 +170,6 @@ class Recorder:
             self.recorded_ns[i] = now_ns
             written += 1
         self.written = written
-
-    def _prefetch(self, i: int) -> None:
-        self.selection.row(i)
-        self.so_far.row(i)
-        self.last_recorded.row(i)
-        self.as_rested.row(i)
 
     def _begin(self, i: int) -> None:
         """What flow `i` measures from here on belongs to its next record."""

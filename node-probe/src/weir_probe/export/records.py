@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -173,6 +174,19 @@ def _signals(told: Told, count: int) -> Iterator[str]:
         yield from members(told, slice(start, start + _CHUNK))
 
 
+@lru_cache(16_384)  # most addresses are in many blocks
+def _address(packed: bytes) -> bytes:
+    return f'"{address(packed)}"'.encode()
+
+
+@lru_cache(4096)
+def _members(name: str, end: End) -> bytes:
+    return (
+        f',"{name}_namespace":{json.dumps(end.namespace)},"{name}_workload":{json.dumps(end.workload)},'
+        f'"{name}_pod":{json.dumps(end.pod)}'
+    ).encode()
+
+
 class _Words:
     """The flowlines.Teller of a block."""
 
@@ -185,11 +199,7 @@ class _Words:
         names = self._block.names
         pod = names.of_interface(iface) if iface else None
         end = end_of(pod) if pod is not None else names.of_address(packed)
-        name = _ENDS[which]
-        return json.dumps(address(packed)).encode(), (
-            f',"{name}_namespace":{json.dumps(end.namespace)},"{name}_workload":{json.dumps(end.workload)},'
-            f'"{name}_pod":{json.dumps(end.pod)}'
-        ).encode()
+        return _address(packed), _members(_ENDS[which], end)
 
     def observations(self, mask: int) -> bytes:
         """The node, and a list of names in the order of their bits."""

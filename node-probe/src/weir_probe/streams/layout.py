@@ -129,11 +129,12 @@ EXPORTED: Final = np.dtype(
         ("merged", "<u4"),  # the same
         ("more_retrans", "<u4", (2,)),  # the same of what is in Measures beside the slot's
         ("recorded", "<u8", (2,)),  # the slot's words since the last flow record
-        ("recorded_counters", "<u8", (len(COUNTERS),)),
         ("recorded_ns", "<u8"),  # CLOCK_MONOTONIC of that record
+        ("peer", "<u8"),  # export's memory of who the peer is: Peers.of_flow
+        ("recorded_counters", "<u8", (len(COUNTERS),)),
         ("sequence", "<u4"),  # records of this flow so far
         ("retired_tick", "<u4"),  # tick in which the slot was retired; 0: not
-        ("peer", "<u8"),  # export's memory of who the peer is: Peers.of_flow
+        ("pad", "u1", (32,)),  # to whole cache lines: a flow that counted something needs the first three
     ]
 )
 
