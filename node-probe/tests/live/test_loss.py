@@ -56,11 +56,6 @@ def paired_rightly(calls: list[dict[str, Any]]) -> int:
     return len(answered)
 
 
-def accounted(live: Live) -> None:
-    """What was written was read."""
-    assert int(live.capture.segments.payload["segments"][0]) == live.calls.heard
-
-
 @pytest.mark.parametrize(("pipelined", "ring"), [(1, 8192), (50, 65_536)])
 def test_a_ring_that_is_full(rung: Rung, wire: Wire, pipelined: int, ring: int) -> None:
     wire.up()
@@ -80,7 +75,6 @@ def test_a_ring_that_is_full(rung: Rung, wire: Wire, pipelined: int, ring: int) 
             lost = live.calls.lost()
             assert lost["ring_full"] > 0
             assert 0 < paired_rightly(calls) < 180 * pipelined
-            accounted(live)
     finally:
         capture.close()
 
@@ -95,7 +89,6 @@ def test_bounds_of_rate(rung: Rung, wire: Wire, limit: str, reason: str) -> None
             calls = live.settled()
             assert live.calls.lost()[reason] > 0
             assert paired_rightly(calls) < 1500
-            accounted(live)
     finally:
         capture.close()
 

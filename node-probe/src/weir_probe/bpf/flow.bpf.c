@@ -24,6 +24,7 @@ struct orphan {
 struct work {
 	struct packet packet;
 	struct measurement measurement;
+	struct lot lot;
 	__u64 word; /* packets << 40 | bytes to count */
 	__u64 payload; /* observations that want it */
 	__u32 leaves; /* 1: from the workload behind the interface */
@@ -316,7 +317,7 @@ inlined int insert(__u64 hash, const struct flow *flow, const struct weir_iface 
 /* Of a packet that was counted: its layers, what it shows of the flow's performance, its flags, its payload. */
 inlined void describe(struct __sk_buff *skb, struct weir_slot *slot, struct work *work, __u8 sender)
 {
-	const struct packet *p = &work->packet;
+	struct packet *p = &work->packet;
 	__u64 now = jiffies64(), headers = p->headers;
 	__u8 both = slot->tcp_flags[0] & slot->tcp_flags[1];
 	int fresh = slot->last != now;
@@ -331,13 +332,13 @@ inlined void describe(struct __sk_buff *skb, struct weir_slot *slot, struct work
 	if (p->proto == PROTO_TCP)
 		remember_flags(slot, sender, p->tcp_flags);
 	if (once(work->payload) & (slot->observations | slot->peer_observations))
-		take_in(skb, slot, p, (sender ^ slot->opener) & 1);
+		take_in(skb, slot, p, &work->lot, (sender ^ slot->opener) & 1);
 }
 
 /* Account `work->word` to the packet's flow, or to the outcome that says why not. */
 inlined void account(struct __sk_buff *skb, struct work *work, const struct weir_iface *iface)
 {
-	const struct packet *p = &work->packet;
+	struct packet *p = &work->packet;
 	struct weir_slot *slot = 0;
 	int outcome = WEIR_CONTENDED;
 	__u8 leaves = work->leaves & 1;
@@ -364,7 +365,7 @@ inlined void account(struct __sk_buff *skb, struct work *work, const struct weir
 			outcome = WEIR_CONTENDED;
 			continue;
 		}
-		outcome = insert(hashed, &flow, iface, leaves, p->tcp_flags, p->answers & 1, word, exact_ns(skb), &slot);
+		outcome = insert(hashed, &flow, iface, leaves, p->tcp_flags, p->answers & 1, word, exact_ns(skb, p), &slot);
 		if (outcome != WEIR_OUTCOMES)
 			break;
 		outcome = WEIR_CONTENDED;

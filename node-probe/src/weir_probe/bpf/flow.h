@@ -167,8 +167,6 @@ struct weir_payload {
 	__u32 node_limit;
 	__u64 window;
 	__u64 used;
-	__u64 segments; /* records written */
-	__u64 bytes;    /* of payload in them */
 	__u64 lost[WEIR_PAYLOAD_LOSSES]; /* segments, by reason */
 };
 

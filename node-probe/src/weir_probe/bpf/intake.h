@@ -12,6 +12,7 @@
 #define CHUNK_BYTES 32768
 #define CHUNKS 2 /* a GSO packet of 64 KiB; of BIG TCP what is beyond is a gap */
 #define RATE_WINDOW 27 /* log2 of ns: 134 ms */
+#define LOTS 256 /* of a window's bytes a CPU takes so small a part at once: the counter's cache line stays where it is */
 #define NO_WAKEUP 1 /* BPF_RB_NO_WAKEUP */
 
 #ifndef WEIR_BCC
@@ -78,6 +79,8 @@ inlined int write_segment(struct __sk_buff *skb, const struct weir_segment *head
 		WRITE(128);
 	if (take <= 512)
 		WRITE(512);
+	if (take <= 1024)
+		WRITE(1024);
 	if (take <= 2048)
 		WRITE(2048);
 	if (take <= 8192)
@@ -85,10 +88,15 @@ inlined int write_segment(struct __sk_buff *skb, const struct weir_segment *head
 	WRITE(CHUNK_BYTES);
 }
 
+/* Of what the node may give in a window, what this CPU may without asking the others. */
+struct lot {
+	__u64 window, left;
+};
+
 /* Whether flow and node may give so many bytes now. */
-inlined int within_rate(struct weir_payload *node, struct weir_intake *intake, __u64 ns, __u32 bytes)
+inlined int within_rate(struct weir_payload *node, struct weir_intake *intake, struct lot *lot, __u64 ns, __u32 bytes)
 {
-	__u64 window = ns >> RATE_WINDOW;
+	__u64 window = ns >> RATE_WINDOW, more;
 
 	if (intake->window != (__u32)window) {
 		intake->window = window;
@@ -98,14 +106,20 @@ inlined int within_rate(struct weir_payload *node, struct weir_intake *intake, _
 		__sync_fetch_and_add(&node->lost[WEIR_FLOW_RATE], 1);
 		return 0;
 	}
-	if (once(node->window) != window) { /* two CPUs may both: then a little more is taken */
-		once(node->window) = window;
-		once(node->used) = 0;
+	if (lot->window != window || lot->left < bytes) {
+		if (once(node->window) != window) { /* two CPUs may both: then a little more is taken */
+			once(node->window) = window;
+			once(node->used) = 0;
+		}
+		more = bytes + node->node_limit / LOTS;
+		if (__sync_fetch_and_add(&node->used, more) + more > node->node_limit) {
+			__sync_fetch_and_add(&node->lost[WEIR_NODE_RATE], 1);
+			return 0;
+		}
+		lot->window = window;
+		lot->left = more;
 	}
-	if (__sync_fetch_and_add(&node->used, bytes) + bytes > node->node_limit) {
-		__sync_fetch_and_add(&node->lost[WEIR_NODE_RATE], 1);
-		return 0;
-	}
+	lot->left -= bytes;
 	intake->used += bytes;
 	return 1;
 }
@@ -140,7 +154,7 @@ inlined int wanted(struct weir_intake *intake, const struct packet *p, __u8 way)
 }
 
 /* The payload of a packet that was counted in `slot`. */
-inlined void take_in(struct __sk_buff *skb, struct weir_slot *slot, const struct packet *p, __u8 way)
+inlined void take_in(struct __sk_buff *skb, struct weir_slot *slot, struct packet *p, struct lot *lot, __u8 way)
 {
 	__u32 first = 0, index = slot->index, at = p->payload_at, born = slot->first_ns;
 	struct weir_payload *node = map_lookup(WEIR_MAP(payload), &first);
@@ -160,8 +174,8 @@ inlined void take_in(struct __sk_buff *skb, struct weir_slot *slot, const struct
 	left = wanted(intake, p, way);
 	if (left < 0)
 		return;
-	head.ns = exact_ns(skb);
-	if (!within_rate(node, intake, head.ns, left + sizeof(head)))
+	head.ns = exact_ns(skb, p);
+	if (!within_rate(node, intake, lot, head.ns, left + sizeof(head)))
 		return;
 	intake->taken += left;
 	head.slot = index;
@@ -186,8 +200,6 @@ inlined void take_in(struct __sk_buff *skb, struct weir_slot *slot, const struct
 			__sync_fetch_and_add(&node->lost[WEIR_RING_FULL], 1);
 			return;
 		}
-		__sync_fetch_and_add(&node->segments, 1);
-		__sync_fetch_and_add(&node->bytes, (__u64)take);
 		if (left <= take)
 			return;
 		left -= take;

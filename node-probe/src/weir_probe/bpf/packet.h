@@ -7,7 +7,7 @@
 
 #define MAX_TAGS 4
 #define MAX_EXTENSIONS 8
-#define HEADERS 128 /* bytes to have in the linear part: Ethernet, four tags, the longest IPv4 header, TCP up to its window */
+#define HEADERS 128 /* bytes to pull into the linear part, where it has not even the network header */
 
 #define ETHERTYPE_IPV4 0x0800
 #define ETHERTYPE_IPV6 0x86dd
@@ -35,6 +35,7 @@ enum fragment_place { WHOLE, FIRST, LATER };
 
 struct packet {
 	__u64 src[2], dst[2];
+	__u64 ns; /* when it passed; 0: nobody asked yet */
 	__u64 headers; /* link header and padding << 32 | what of the IP packet is not payload */
 	__u16 src_port, dst_port;
 	__u8 proto;
@@ -210,6 +211,18 @@ inlined void all_payload(struct packet *p, __u32 size)
 		p->payload = size;
 }
 
+/* Bytes that parse() reads directly: up to the end of the network header, with all tags where there may be some. */
+inlined __u32 headers_of(const struct __sk_buff *skb, int raw_ip)
+{
+	__u32 link = raw_ip ? 0 : sizeof(struct ethernet);
+
+	if (skb->protocol == ntoh16(ETHERTYPE_IPV4))
+		return link + sizeof(struct ipv4);
+	if (skb->protocol == ntoh16(ETHERTYPE_IPV6))
+		return link + sizeof(struct ipv6);
+	return link + MAX_TAGS * sizeof(struct vlan) + sizeof(struct ipv6);
+}
+
 /* Fill `p`, which is zeroed, from the frame. Returns -1 on success, else the outcome: WEIR_NON_IP or WEIR_MALFORMED. */
 inlined int parse(struct __sk_buff *skb, int raw_ip, struct packet *p)
 {
@@ -218,7 +231,8 @@ inlined int parse(struct __sk_buff *skb, int raw_ip, struct packet *p)
 	__u32 network;
 	__u16 ethertype;
 
-	if (data + HEADERS > data_end && length > (__u32)(data_end - data)) {
+	/* What a local socket sends has its headers there and no more, and pulling would copy the head of a clone. */
+	if (data + headers_of(skb, raw_ip) > data_end && length > (__u32)(data_end - data)) {
 		pull_data(skb, length < HEADERS ? length : HEADERS);
 		data = (void *)(long)skb->data;
 		data_end = (void *)(long)skb->data_end;

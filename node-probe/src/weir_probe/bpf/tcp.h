@@ -159,14 +159,17 @@ inlined int before(__u32 one, __u32 other)
 	return (__s32)(one - other) < 0;
 }
 
-inlined __u64 exact_ns(struct __sk_buff *skb)
+/* One time of a packet, whoever asks. */
+inlined __u64 exact_ns(struct __sk_buff *skb, struct packet *p)
 {
-	return constants.stamped ? skb->tstamp : monotonic_ns();
+	if (!p->ns)
+		p->ns = constants.stamped ? skb->tstamp : monotonic_ns();
+	return p->ns;
 }
 
 /* The time of a packet that another may be timed from. Reading the clock costs more than all else here: a flow with many
  * packets in one jiffy takes the last exact time of that jiffy. `fresh`: the packet is the first of its jiffy. */
-inlined __u64 stamp_ns(struct __sk_buff *skb, struct weir_slot *slot, __u32 *marks, int fresh)
+inlined __u64 stamp_ns(struct __sk_buff *skb, struct weir_slot *slot, struct packet *p, __u32 *marks, int fresh)
 {
 	if (fresh)
 		*marks &= ~STAMP_MASK;
@@ -174,7 +177,7 @@ inlined __u64 stamp_ns(struct __sk_buff *skb, struct weir_slot *slot, __u32 *mar
 		return slot->last_ns[0] > slot->last_ns[1] ? slot->last_ns[0] : slot->last_ns[1];
 	if (!constants.stamped)
 		*marks += 1u << STAMP_SHIFT;
-	return exact_ns(skb);
+	return exact_ns(skb, p);
 }
 
 /* A SYN or SYN+ACK; with another initial sequence number the connection starts anew. */
@@ -322,7 +325,7 @@ inlined void time_opening(struct weir_slot *slot, const struct packet *p, struct
 	m->marks = marks;
 }
 
-inlined void time_client(struct __sk_buff *skb, struct weir_slot *slot, const struct packet *p, struct measurement *m, __u32 kind,
+inlined void time_client(struct __sk_buff *skb, struct weir_slot *slot, struct packet *p, struct measurement *m, __u32 kind,
 			 int fresh)
 {
 	__u32 marks = m->marks;
@@ -331,7 +334,7 @@ inlined void time_client(struct __sk_buff *skb, struct weir_slot *slot, const st
 		int pushes = kind == (TCP_PSH | TCP_ACK);
 
 		if (p->payload > 1) {
-			__u64 ts_ns = pushes ? exact_ns(skb) : stamp_ns(skb, slot, &marks, fresh);
+			__u64 ts_ns = pushes ? exact_ns(skb, p) : stamp_ns(skb, slot, p, &marks, fresh);
 
 			if (pushes && marks & (IDLE | RESPONDED)) {
 				__u64 since_ns = slot->last_ns[1];
@@ -348,7 +351,7 @@ inlined void time_client(struct __sk_buff *skb, struct weir_slot *slot, const st
 	} else {
 		marks &= ~REQUEST;
 		if (marks & ANSWERED && kind == TCP_ACK && p->seq == slot->awaited && p->ack == slot->initial_seq[1] + 1) {
-			__u64 ts_ns = exact_ns(skb);
+			__u64 ts_ns = exact_ns(skb, p);
 
 			marks = (marks & ~ANSWERED) | SHOOK | IDLE;
 			time_of(m, WEIR_RTT_CLIENT, slot->synack_ns, ts_ns);
@@ -358,13 +361,13 @@ inlined void time_client(struct __sk_buff *skb, struct weir_slot *slot, const st
 			}
 			slot->last_ns[0] = ts_ns;
 		} else if (marks & IDLE) {
-			slot->last_ns[0] = stamp_ns(skb, slot, &marks, fresh);
+			slot->last_ns[0] = stamp_ns(skb, slot, p, &marks, fresh);
 		}
 	}
 	m->marks = marks;
 }
 
-inlined void time_server(struct __sk_buff *skb, struct weir_slot *slot, const struct packet *p, struct measurement *m, __u32 kind,
+inlined void time_server(struct __sk_buff *skb, struct weir_slot *slot, struct packet *p, struct measurement *m, __u32 kind,
 			 int fresh)
 {
 	__u32 marks = m->marks, next = kind == TCP_ACK && !p->payload;
@@ -373,9 +376,9 @@ inlined void time_server(struct __sk_buff *skb, struct weir_slot *slot, const st
 	__u64 ts_ns = 0, took;
 
 	if (answers || takes || (p->payload > 1 && kind & TCP_PSH))
-		ts_ns = exact_ns(skb);
+		ts_ns = exact_ns(skb, p);
 	else if (p->payload > 1 || marks & (IDLE | RESPONDED))
-		ts_ns = stamp_ns(skb, slot, &marks, fresh);
+		ts_ns = stamp_ns(skb, slot, p, &marks, fresh);
 	took = ts_ns - slot->last_ns[0];
 	if (p->payload > 1) {
 		if (marks & HELD) {
@@ -406,7 +409,7 @@ inlined void time_server(struct __sk_buff *skb, struct weir_slot *slot, const st
 	m->marks = marks & ~ANSWERED;
 }
 
-inlined void observe_tcp(struct __sk_buff *skb, struct weir_slot *slot, const struct packet *p, struct measurement *m, __u8 way,
+inlined void observe_tcp(struct __sk_buff *skb, struct weir_slot *slot, struct packet *p, struct measurement *m, __u8 way,
 			 int fresh, int both_fins)
 {
 	__u32 kind = p->tcp_flags & 0x3f; /* without the ECN bits (RFC 3168 §6.1), which an opening SYN may carry */
@@ -426,7 +429,7 @@ inlined void observe_tcp(struct __sk_buff *skb, struct weir_slot *slot, const st
 	}
 	follow(slot, kind, m->marks, way, both_fins);
 	if (kind & (TCP_SYN | TCP_RST) || !(kind & TCP_ACK)) {
-		__u64 ts_ns = exact_ns(skb);
+		__u64 ts_ns = exact_ns(skb, p);
 
 		time_opening(slot, p, m, kind, way, ts_ns);
 		slot->last_ns[way] = ts_ns;
@@ -441,32 +444,32 @@ inlined void observe_tcp(struct __sk_buff *skb, struct weir_slot *slot, const st
 	slot->next_seq[way] = p->seq + p->payload + (kind & TCP_SYN ? 1 : 0);
 }
 
-inlined void observe_udp(struct __sk_buff *skb, struct weir_slot *slot, struct measurement *m, __u8 way, int fresh)
+inlined void observe_udp(struct __sk_buff *skb, struct weir_slot *slot, struct packet *p, struct measurement *m, __u8 way, int fresh)
 {
 	if (!way) {
-		slot->last_ns[0] = stamp_ns(skb, slot, &m->marks, fresh);
+		slot->last_ns[0] = stamp_ns(skb, slot, p, &m->marks, fresh);
 		m->marks |= AWAITS_DATA;
 	} else if (m->marks & AWAITS_DATA) {
 		m->marks &= ~AWAITS_DATA;
-		m->more_ns = exact_ns(skb) - slot->last_ns[0];
+		m->more_ns = exact_ns(skb, p) - slot->last_ns[0];
 		m->told |= (m->more_ns >> 63 ? 0 : 1u) << WEIR_ART;
 	}
 }
 
-inlined void observe_echo(struct __sk_buff *skb, struct weir_slot *slot, const struct packet *p, struct measurement *m, __u8 way)
+inlined void observe_echo(struct __sk_buff *skb, struct weir_slot *slot, struct packet *p, struct measurement *m, __u8 way)
 {
 	if (!way && !p->answers) {
-		slot->last_ns[0] = exact_ns(skb);
+		slot->last_ns[0] = exact_ns(skb, p);
 		slot->awaited = p->seq;
 		m->marks |= AWAITS_ACK;
 	} else if (way && p->answers && m->marks & AWAITS_ACK && slot->awaited == p->seq) {
 		m->marks &= ~AWAITS_ACK;
-		time_of(m, WEIR_SRT, slot->last_ns[0], exact_ns(skb));
+		time_of(m, WEIR_SRT, slot->last_ns[0], exact_ns(skb, p));
 	}
 }
 
 /* Measure a packet that was counted in `slot`. `fresh`: no packet of the flow came in this jiffy before. */
-inlined void measure(struct __sk_buff *skb, struct weir_slot *slot, const struct packet *p, struct measurement *m, __u8 way,
+inlined void measure(struct __sk_buff *skb, struct weir_slot *slot, struct packet *p, struct measurement *m, __u8 way,
 		     int fresh, int both_fins)
 {
 	struct weir_ring *ring;
@@ -483,7 +486,7 @@ inlined void measure(struct __sk_buff *skb, struct weir_slot *slot, const struct
 	if (p->proto == PROTO_TCP)
 		observe_tcp(skb, slot, p, m, way, fresh, both_fins);
 	else if (p->proto == PROTO_UDP)
-		observe_udp(skb, slot, m, way, fresh);
+		observe_udp(skb, slot, p, m, way, fresh);
 	else
 		observe_echo(skb, slot, p, m, way);
 	unlock(slot, m->marks & ~LOCKED);

@@ -201,7 +201,8 @@ class Capture(ABC):
 
     @abstractmethod
     def samples(self) -> npt.NDArray[Any]:
-        """layout.SAMPLE: what packets told since the last call, in its order; for `streams.measures.Measures.apply`."""
+        """layout.SAMPLE: what packets told since the last call, in its order; for `streams.measures.Measures.apply`. They
+        hold until the next call."""
 
     @abstractmethod
     def unmeasured(self) -> dict[str, int]:

@@ -71,6 +71,7 @@ class KernelSignals:
         self._programs: dict[str, int] = {}
         self._links: dict[str, int] = {}
         self._records = np.zeros(1, SIGNAL)
+        self._room = np.zeros(SIGNALS, SIGNAL)
         self._ring = np.zeros(1, SIGNAL_RING)
         self._watched: dict[int, int] = {}
         self.refused: dict[str, str] = {}
@@ -109,8 +110,8 @@ class KernelSignals:
         self._watched = dict(netnses)
 
     def take(self) -> npt.NDArray[Any]:
-        """streams.signals.SIGNAL: what came since the last call, in its order."""
-        return take(self._records, self._ring)
+        """streams.signals.SIGNAL: what came since the last call, in its order; it holds until the next."""
+        return take(self._records, self._ring, self._room)
 
     def overhead(self) -> dict[str, Overhead]:
         """Time in each signal's program, and how often it ran, while the capture measures."""

@@ -42,7 +42,7 @@ FRAGMENT: Final = np.dtype(
 )
 CLOCK: Final = np.dtype([("ticks", "<u8"), ("monotonic_ns", "<u8")])
 TALLY_BYTES: Final = 16
-WORK_BYTES: Final = 144  # struct work of flow.bpf.c
+WORK_BYTES: Final = 168  # struct work of flow.bpf.c
 
 _PROBES: Final = 4
 #: What user space alone keeps of each slot.

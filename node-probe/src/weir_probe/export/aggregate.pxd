@@ -14,6 +14,7 @@ cdef unsigned char _LIVE, _DROPPED, _RESET_SENT
 cdef Py_ssize_t _RETRANS
 cdef unsigned char _NOBODY
 cdef Py_ssize_t _AHEAD, _SERIES_AHEAD
+cdef Py_ssize_t _RECENT
 
 cdef class Aggregator:
     cdef readonly SeriesTable series
@@ -55,6 +56,10 @@ cdef class Aggregator:
     cdef unsigned long long mask, peer_mask
     cdef unsigned int role, protocol, local, other, interface, peer_interface
 
+    cdef object recent
+    cdef unsigned int[:] recent_slot, recent_count
+    cdef unsigned int[:, :] recent_rows
+
     @cython.locals(row=cython.Py_ssize_t, i=cython.Py_ssize_t, mask=cython.ulonglong, peer_mask=cython.ulonglong,
                    a=cython.ulonglong, b=cython.ulonglong, opened=cython.bint, live=cython.bint, side=cython.uint,
                    iface=cython.ushort, peer_iface=cython.ushort, event=cython.uint, close=cython.int,
@@ -69,7 +74,7 @@ cdef class Aggregator:
     cdef void _count_quiet(self) noexcept
 
     @cython.locals(slot="unsigned int[:]", kind="unsigned char[:]", ns="unsigned long long[:]", at=cython.Py_ssize_t,
-                   i=cython.Py_ssize_t, waits="unsigned char[:]")
+                   i=cython.Py_ssize_t, waits="unsigned char[:]", place=cython.Py_ssize_t, which=cython.Py_ssize_t)
     cpdef void consume_times(self, samples) except *
 
     @cython.locals(slot="unsigned int[:]", kind="unsigned char[:]", sides="unsigned char[:]", states="unsigned char[:]",
@@ -89,9 +94,11 @@ cdef class Aggregator:
                       unsigned long long sent, unsigned long long received, bint opened, bint live, Py_ssize_t row,
                       int close) except -2
 
+    cdef void _remember(self, Py_ssize_t i, Py_ssize_t place) except *
+
     @cython.locals(bit=cython.uint, at=cython.Py_ssize_t)
-    cdef void _time(self, unsigned long long mask, unsigned int role, unsigned int interface, unsigned int peer,
-                    unsigned int what, unsigned long long took_ns)
+    cdef void _remember_rows(self, Py_ssize_t place, unsigned long long mask, unsigned int role, unsigned int interface,
+                             unsigned int peer)
 
     @cython.locals(bit=cython.uint, at=cython.Py_ssize_t)
     cdef void _reason(self, unsigned long long mask, unsigned int role, unsigned int interface, unsigned int peer,

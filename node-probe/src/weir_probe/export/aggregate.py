@@ -38,6 +38,7 @@ _DROPPED, _RESET_SENT = DROPPED, RESET_SENT
 _RETRANS = COUNTERS.index("retrans_tx")
 _NOBODY = 64  # in place of an observation's bit
 _AHEAD, _SERIES_AHEAD = 12, 6  # rows
+_RECENT = 64  # flows whose series are remembered while times are counted, a power of two
 
 
 def _first(mask: int) -> int:
@@ -129,6 +130,11 @@ class Aggregator:
         self.mask = self.peer_mask = 0
         self.role = self.protocol = self.local = self.other = 0
         self.interface = self.peer_interface = 0
+        # by a flow's place among the recent ones: its slot + 1, and the rows of its series
+        self.recent = np.zeros(_RECENT, np.uint32)
+        self.recent_slot = self.recent.data
+        self.recent_count = np.zeros(_RECENT, np.uint32).data
+        self.recent_rows = np.zeros((_RECENT, 2 * len(self.totals)), np.uint32).data
 
     def begin(self) -> None:
         """Start a tick, with the flows that rest."""
@@ -221,10 +227,12 @@ class Aggregator:
 
     def consume_times(self, samples: npt.NDArray[Any]) -> None:
         """Count the times that samples (layout.SAMPLE) tell, in the series of their flows; after `consume`."""
-        samples = np.concatenate([self.later, samples])
+        if len(self.later):
+            samples = np.concatenate([self.later, samples])
         slot = samples["slot"].data
         kind = samples["kind"].data
         ns = samples["ns"].data
+        self.recent[:] = 0
         left = np.zeros(len(samples), np.uint8)
         waits = left.data
         for at in range(len(slot)):
@@ -234,10 +242,11 @@ class Aggregator:
             if self.left_in[i] == self.ticker.tick:
                 waits[at] = 1
                 continue
-            if not self._resolve(i, self._peer(i, 1 - (self.workload_side[i] & 1), False)):
-                continue
-            self._time(self.mask, self.role, self.interface, self.other, kind[at], ns[at])
-            self._time(self.peer_mask, 1 - self.role, self.peer_interface, self.local, kind[at], ns[at])
+            place = i & (_RECENT - 1)
+            if self.recent_slot[place] != i + 1:
+                self._remember(i, place)
+            for which in range(self.recent_count[place]):
+                self.series.time(self.recent_rows[place, which], kind[at], ns[at])
         self.later = samples[left != 0][:SAMPLES]
 
     def consume_signals(self, signals: npt.NDArray[Any]) -> None:
@@ -331,13 +340,22 @@ class Aggregator:
             bit += 1
         return at
 
-    def _time(self, mask: int, role: int, interface: int, peer: int, what: int, took_ns: int) -> None:  # noqa: PLR0917
+    def _remember(self, i: int, place: int) -> None:
+        """Find the series of a flow, to have them at hand."""
+        self.recent_slot[place] = i + 1
+        self.recent_count[place] = 0
+        if self._resolve(i, self._peer(i, 1 - (self.workload_side[i] & 1), False)):
+            self._remember_rows(place, self.mask, self.role, self.interface, self.other)
+            self._remember_rows(place, self.peer_mask, 1 - self.role, self.peer_interface, self.local)
+
+    def _remember_rows(self, place: int, mask: int, role: int, interface: int, peer: int) -> None:
         bit = 0
         while mask:
             if mask & 1:
                 at = self.series.find(bit, role, self.protocol, self._named(bit, interface), peer)
                 if at >= 0:
-                    self.series.time(at, what, took_ns)
+                    self.recent_rows[place, self.recent_count[place]] = at
+                    self.recent_count[place] += 1
             mask >>= 1
             bit += 1
 

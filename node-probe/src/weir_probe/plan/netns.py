@@ -22,7 +22,8 @@ def processes(proc: Path = Path("/proc")) -> Iterator[tuple[int, str]]:
     for entry in os.scandir(proc):
         if entry.name.isdigit():
             try:
-                yield int(entry.name), (proc / entry.name / "cgroup").read_text()
+                with open(f"{entry.path}/cgroup", encoding="utf-8", errors="replace") as file:  # noqa: PTH123 -- many
+                    yield int(entry.name), file.read()
             except OSError:  # it ended meanwhile, or is not for us to read
                 continue
 

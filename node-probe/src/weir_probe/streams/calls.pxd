@@ -18,7 +18,7 @@ cdef class CallBook:
     cdef readonly object calls, conversations, losses, done
     cdef unsigned long long[:] lost
     cdef int[::1] finished, free_calls, free_conversations
-    cdef readonly int count, calls_left, conversations_left
+    cdef readonly int count, calls_left, conversations_left, reached
     cdef unsigned long long[:] request_ns, response_ns, id, hint, request_bytes, response_bytes
     cdef int[:] conversation, older, newer, code, slot, oldest, newest
     cdef unsigned long long[:, :, :] addr

@@ -113,6 +113,7 @@ class CallBook:
         self.free_conversations = np.arange(conversations, dtype=np.int32)[::-1].copy().data
         self.calls_left = calls
         self.conversations_left = conversations
+        self.reached = 0  # conversations from here on were never used
         self.request_ns = self.calls["request_ns"].data
         self.response_ns = self.calls["response_ns"].data
         self.id = self.calls["id"].data
@@ -159,6 +160,7 @@ class CallBook:
             return -1
         self.conversations_left -= 1
         row = self.free_conversations[self.conversations_left]
+        self.reached = max(self.reached, row + 1)
         self.proto[row] = proto
         self.by_id[row] = by_id
         self.slot[row] = slot
@@ -264,7 +266,7 @@ class CallBook:
 
     def expire(self, before_ns: int) -> None:
         """What was asked before then and has no response timed out."""
-        for conversation in range(len(self.in_flight)):
+        for conversation in range(self.reached):
             if self.in_flight[conversation]:
                 self._expire(conversation, before_ns)
 

@@ -21,7 +21,7 @@ cdef class Intake:
     cdef unsigned int[:] born, window, used, taken, turn_end
     cdef unsigned char[:] mode, spoke
     cdef unsigned int[:] flow_limit, node_limit
-    cdef unsigned long long[:] node_window, node_used, written, octets
+    cdef unsigned long long[:] node_window, node_used
     cdef unsigned long long[:, :] lost
 
     cpdef void publish(self) except *

@@ -57,8 +57,6 @@ class Intake:
         self.node_limit = payload["node_limit"].data
         self.node_window = payload["window"].data
         self.node_used = payload["used"].data
-        self.written = payload["segments"].data
-        self.octets = payload["bytes"].data
         self.lost = payload["lost"].data
 
     def publish(self) -> None:
@@ -109,8 +107,6 @@ class Intake:
             place += _HEAD_BYTES
             for offset in range(captured):
                 self.bytes[place + offset] = engine.cursor.buffer[at + offset]
-            self.written[0] += 1
-            self.octets[0] += captured
             if not follows:
                 return
             left -= count

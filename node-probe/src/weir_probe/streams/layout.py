@@ -207,8 +207,6 @@ PAYLOAD: Final = np.dtype(
         ("node_limit", "<u4"),
         ("window", "<u8"),
         ("used", "<u8"),
-        ("segments", "<u8"),
-        ("bytes", "<u8"),
         ("lost", "<u8", (len(PAYLOAD_LOST),)),
     ]
 )

@@ -140,7 +140,7 @@ class LiveCalls:
 
     def _refresh(self) -> None:
         """Who wants the calls of each conversation, by the slots as they are now."""
-        conversations = self.book.conversations
+        conversations = self.book.conversations[: self.book.reached]
         rows = np.flatnonzero((conversations["state"] != 0) & (conversations["slot"] >= 0))
         if len(rows):
             slots = conversations["slot"][rows]

@@ -5,7 +5,7 @@ cdef int _SEGMENT
 
 @cython.final
 cdef class Samples:
-    cdef readonly object records, ring
+    cdef readonly object records, ring, room
     cdef readonly unsigned long long size
     cdef unsigned long long[:] head, tail, missed, sequence, ns
     cdef unsigned int[:] slot, seq, length, low, high, enters

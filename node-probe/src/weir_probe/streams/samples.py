@@ -15,17 +15,24 @@ SAMPLES: Final = 131_072
 _SEGMENT = SEGMENT
 
 
-def take(records: npt.NDArray[Any], ring: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """What a ring that the kernel fills has got since the last call, in its order, as a copy. `ring` says where its
-    ends are; of `records` the `sequence`, which is written last, is its place in the stream + 1."""
+def take(records: npt.NDArray[Any], ring: npt.NDArray[Any], room: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """What a ring that the kernel fills has got since the last call, in its order, copied to `room`, which is as large.
+    `ring` says where its ends are; of `records` the `sequence`, which is written last, is its place in the stream + 1."""
     tail, head = int(ring["tail"][0]), int(ring["head"][0])
-    places = np.arange(tail, head, dtype=np.uint64) & np.uint64(len(records) - 1)
-    due = np.arange(tail + 1, head + 1, dtype=np.uint64)
-    late = np.flatnonzero(records["sequence"][places] != due)  # still being written
-    count = int(late[0]) if len(late) else len(places)
-    taken: npt.NDArray[Any] = records[places[:count]]
+    octets, copies = (of.view(np.uint8).reshape(len(of), -1) for of in (records, room))
+    count = 0
+    while tail + count < head:
+        first = (tail + count) % len(records)
+        last = min(first + head - tail - count, len(records))  # up to where the ring begins again
+        due = np.arange(tail + count + 1, tail + count + 1 + last - first, dtype=np.uint64)
+        late = np.flatnonzero(records["sequence"][first:last] != due)  # still being written
+        ready = int(late[0]) if len(late) else last - first
+        copies[count : count + ready] = octets[first : first + ready]
+        count += ready
+        if len(late):
+            break
     ring["tail"][0] = tail + count
-    return taken
+    return room[:count]
 
 
 class Samples:
@@ -37,6 +44,7 @@ class Samples:
         self.records = np.zeros(1, SAMPLE) if records is None else records
         self.ring = np.zeros(1, RING) if ring is None else ring
         self.size = 0 if records is None else len(records)
+        self.room = np.zeros(len(self.records), SAMPLE)
         self.head = self.ring["head"].data
         self.tail = self.ring["tail"].data
         self.missed = self.ring["lost"].data
@@ -63,8 +71,8 @@ class Samples:
         return int(self.ring["unmeasured"][0])
 
     def take(self) -> npt.NDArray[Any]:
-        """The samples since the last call, in their order, as a copy."""
-        return take(self.records, self.ring)
+        """The samples since the last call, in their order; they hold until the next."""
+        return take(self.records, self.ring, self.room)
 
     def put_time(self, slot: int, what: int, took_ns: int) -> None:
         """One of a flow's times; `what` is an index of layout.TIMES."""
