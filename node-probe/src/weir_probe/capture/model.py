@@ -201,8 +201,9 @@ class Capture(ABC):
 
     @abstractmethod
     def samples(self) -> npt.NDArray[Any]:
-        """layout.SAMPLE: what packets told since the last call, in its order; for `streams.measures.Measures.apply`. They
-        hold until the next call."""
+        """layout.SAMPLE: what packets told since the last call, in its order, until the next call.
+
+        For `streams.measures.Measures.apply`."""
 
     @abstractmethod
     def unmeasured(self) -> dict[str, int]:

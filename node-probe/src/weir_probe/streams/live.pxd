@@ -37,6 +37,7 @@ cdef class LiveCalls:
         ring=Segments,
         cursor=Cursor,
         at=cython.ulonglong,
+        following=cython.ulonglong,
         head=cython.ulonglong,
         place=cython.Py_ssize_t,
         word=cython.uint,

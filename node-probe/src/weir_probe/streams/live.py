@@ -195,10 +195,12 @@ class LiveCalls:
             word = cursor.u32le(place)
             if word & _BUSY:
                 break
+            following = at + ((word & _LENGTH) + _RECORD_HEAD + 7 & ~7)
+            ring.soon.row((following & (ring.size - 1)) >> 3)
             if not word & _DISCARDED:
                 self.heard += 1
                 self.hear(place + _RECORD_HEAD)
-            at += (word & _LENGTH) + _RECORD_HEAD + 7 & ~7
+            at = following
             count += 1
         ring.tail[0] = at
         return count

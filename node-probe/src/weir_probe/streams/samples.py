@@ -16,8 +16,10 @@ _SEGMENT = SEGMENT
 
 
 def take(records: npt.NDArray[Any], ring: npt.NDArray[Any], room: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """What a ring that the kernel fills has got since the last call, in its order, copied to `room`, which is as large.
-    `ring` says where its ends are; of `records` the `sequence`, which is written last, is its place in the stream + 1."""
+    """What a ring that the kernel fills has got since the last call, in its order, copied to `room`, as large as it.
+
+    `ring` says where its ends are; of `records` the `sequence`, which is written last, is its place in the stream + 1.
+    """
     tail, head = int(ring["tail"][0]), int(ring["head"][0])
     octets, copies = (of.view(np.uint8).reshape(len(of), -1) for of in (records, room))
     count = 0

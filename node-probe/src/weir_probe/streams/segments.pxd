@@ -1,6 +1,7 @@
 cimport cython
 
 from weir_probe.wire.cursor cimport Cursor
+from weir_probe.wire.prefetching cimport Prefetch
 
 
 @cython.final
@@ -11,5 +12,6 @@ cdef class Segments:
     cdef const unsigned long long[:] head
     cdef unsigned long long[:, :] losses
     cdef readonly Cursor cursor
+    cdef Prefetch soon
 
     cpdef unsigned long long lost(self) noexcept

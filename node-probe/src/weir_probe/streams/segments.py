@@ -15,10 +15,12 @@ import numpy.typing as npt
 
 from weir_probe.streams.layout import INTAKE, PAYLOAD
 from weir_probe.wire.cursor import Cursor
+from weir_probe.wire.prefetching import Prefetch
 
 BUSY: Final = 1 << 31
 DISCARDED: Final = 1 << 30
 RECORD_HEAD: Final = 8
+_SOON_BYTES: Final = 320
 #: In which rates are bounded.
 RATE_WINDOW_BITS: Final = 27  # of nanoseconds: 134 ms
 
@@ -46,9 +48,13 @@ class Segments:
         self.size = size
         self.tail = self.tails.data
         self.head = self.heads.data
+        if data is None:
+            data = np.zeros(0, np.uint8)
         #: Reads the records.
         self.cursor = Cursor()
-        self.cursor.bind(np.zeros(0, np.uint8).data if data is None else data.data)
+        self.cursor.bind(data.data)
+        #: Of the record at each eighth byte, its head and what a message begins with.
+        self.soon = Prefetch(data.view(np.uint64), _SOON_BYTES)
 
     def limit(self, flow_rate: int, node_rate: int) -> None:
         """Bytes a second that one flow may give, and all together."""

@@ -1,5 +1,18 @@
 cimport cython
 
+cdef extern from *:
+    """
+    #include <string.h>
+
+    static inline Py_ssize_t index_of(const unsigned char *bytes, int byte, Py_ssize_t at, Py_ssize_t end)
+    {
+        const unsigned char *found = memchr(bytes + at, byte, end - at);
+
+        return found ? found - bytes : -1;
+    }
+    """
+    Py_ssize_t index_of(const unsigned char *bytes, int byte, Py_ssize_t at, Py_ssize_t end) noexcept nogil
+
 @cython.final
 cdef class Cursor:
     cdef const unsigned char[::1] buffer

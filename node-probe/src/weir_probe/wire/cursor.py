@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import cython  # type: ignore[import-untyped]  # Cython's stubs are not under this name
+
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
@@ -41,6 +43,8 @@ class Cursor:
         """Where the byte stands first at or after `at`, before `end`; -1: nowhere there."""
         end = min(end, self.end)
         at = max(at, 0)
+        if cython.compiled:
+            return index_of(cython.address(self.buffer[0]), byte, at, end) if at < end else -1  # type: ignore[name-defined]  # noqa: F821
         while at < end and self.buffer[at] != byte:
             at += 1
         return at if at < end else -1
