@@ -43,9 +43,7 @@ def main() -> None:
         capture.segments.limit(1 << 34, 1 << 34)
         select_all(capture, LOOPBACK)
         for payload in (64, 400, 1448, 3000):
-            off, given_up, first, every = (
-                cost(capture, payload, mode) for mode in (None, GIVEN_UP, FIRST, EVERY)
-            )
+            off, given_up, first, every = (cost(capture, payload, mode) for mode in (None, GIVEN_UP, FIRST, EVERY))
             print(f"{payload:>14}{off:>8.0f}{given_up:>10.0f}{first:>8.0f}{every:>8.0f}", flush=True)
     print("first: what is beyond a turn's first bytes; those cost what `every` says")
 
