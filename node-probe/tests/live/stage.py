@@ -22,7 +22,9 @@ from weir_probe.protocols.parser import Spec
 from weir_probe.protocols.registry import PROTOCOLS
 from weir_probe.streams.call_engine import done
 from weir_probe.streams.endpoints import Sought
+from weir_probe.streams.layout import SEGMENT_HEAD
 from weir_probe.streams.live import LiveCalls
+from weir_probe.streams.segments import DISCARDED, RECORD_HEAD
 
 #: What a clock says, and so differs between two captures of one conversation.
 CLOCKS = ("start", "latency_us")
@@ -118,6 +120,24 @@ def redis(wire: Wire, port: int = 6379) -> Iterator[int]:
     finally:
         server.terminate()
         server.wait(30)
+
+
+def records(live: Live, since: int) -> list[int]:
+    """How many bytes were taken with each record that was put into the ring when `since` had been written; the ring is
+    at rest, and has them all."""
+    ring = live.capture.segments
+    assert SEGMENT_HEAD.fields is not None
+    captured_at = RECORD_HEAD + SEGMENT_HEAD.fields["captured"][1]
+    assert int(ring.heads[0]) - since <= ring.size
+    taken = []
+    while since < int(ring.heads[0]):
+        place = since & (ring.size - 1)
+        ring.cursor.limit(place + RECORD_HEAD + SEGMENT_HEAD.itemsize)
+        word = ring.cursor.u32le(place)
+        if not word & DISCARDED:
+            taken.append(ring.cursor.u32le(place + captured_at))
+        since += (word & DISCARDED - 1) + RECORD_HEAD + 7 & ~7
+    return taken
 
 
 def same_as_on_tape(live: Live, tape: Recording) -> list[dict[str, Any]]:

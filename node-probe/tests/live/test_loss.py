@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 
 from capture.wires import Wire
-from live.stage import Live, observed, redis, resp
+from live.stage import Live, observed, records, redis, resp
 from weir_probe.capture import ladder
 from weir_probe.capture.model import Capture, CaptureError, Rung, Settings
 
@@ -89,6 +89,7 @@ def test_bounds_of_rate(rung: Rung, wire: Wire, limit: str, reason: str) -> None
             calls = live.settled()
             assert live.calls.lost()[reason] > 0
             assert paired_rightly(calls) < 1500
+            assert len(records(live, 0)) == live.calls.heard
     finally:
         capture.close()
 

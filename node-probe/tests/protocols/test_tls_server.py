@@ -178,6 +178,8 @@ def compare_refused(calls: list[dict[str, Any]], folder: Path, times: int) -> No
 def test_every_handshake_says_what_the_server_logs(tape: Recording, folder: Path) -> None:
     tape.inside(lambda: all_connect(tape.address, CONNECTIONS))
     compare(tape.calls(), folder, CONNECTIONS)
+    assert min(Counter(line[5] for line in logged(folder)).values()) > 1000
+    assert CONNECTIONS >= 10_000
 
 
 def test_every_refusal_is_told_with_its_alert(tape: Recording, folder: Path) -> None:
