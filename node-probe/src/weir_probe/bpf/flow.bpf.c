@@ -318,7 +318,7 @@ inlined int insert(__u64 hash, const struct flow *flow, const struct weir_iface 
 inlined void describe(struct __sk_buff *skb, struct weir_slot *slot, struct work *work, __u8 sender)
 {
 	struct packet *p = &work->packet;
-	__u64 now = jiffies64(), headers = p->headers;
+	__u64 now = jiffies64(), headers = p->headers, payload = once(work->payload);
 	__u8 both = slot->tcp_flags[0] & slot->tcp_flags[1];
 	int fresh = slot->last != now;
 
@@ -331,7 +331,7 @@ inlined void describe(struct __sk_buff *skb, struct weir_slot *slot, struct work
 		measure(skb, slot, p, &work->measurement, (sender ^ slot->opener) & 1, fresh, both & TCP_FIN);
 	if (p->proto == PROTO_TCP)
 		remember_flags(slot, sender, p->tcp_flags);
-	if (once(work->payload) & (slot->observations | slot->peer_observations))
+	if (payload && payload & (slot->observations | slot->peer_observations)) /* the latter is on a line of its own */
 		take_in(skb, slot, p, &work->lot, (sender ^ slot->opener) & 1);
 }
 
