@@ -11,11 +11,16 @@ import sysconfig
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Final
 
 from fuzz.build import BUILD, ROOT, fuzzer
 from fuzz.harness import MAX_INPUT
 from fuzz.seeds import CORPUS, corpus_of, seeds_of_captures, seeds_of_tests
 from weir_probe.protocols.registry import NAMES
+
+#: How often an edge is taken does not count, and inputs are weighed by no entropy: 100,000 inputs for HTTP/1 took 7 s
+#: instead of 24 s and reached more (4,552 edges, not 4,504), because five times fewer inputs were worth keeping.
+FAST: Final = ("-use_counters=0", "-entropic=0")
 
 
 def main() -> int:
@@ -29,7 +34,7 @@ def main() -> int:
     inputs.mkdir(parents=True, exist_ok=True)
     for seeds in corpus_of(options.protocol), seeds_of_captures(options.protocol), seeds_of_tests(options.protocol):
         _write(inputs, seeds)
-    failed = fuzz(program, options.protocol, inputs, f"-runs={options.runs}")
+    failed = fuzz(program, options.protocol, inputs, f"-runs={options.runs}", *FAST)
     if options.keep and not failed:
         least = BUILD / "least" / options.protocol
         least.mkdir(parents=True, exist_ok=True)

@@ -1,5 +1,7 @@
+# cython: annotation_typing=False
 """What a fuzzer does with one input: a connection through the call engine; and what has to hold, whatever was said.
 
+Compiled for libFuzzer (build.py), uncompiled in tests.
 An input is a byte of options, then steps. A step is MARK, a byte of flags, and what one side sends, up to the next.
 """
 
@@ -58,34 +60,41 @@ class Target:
         self.engines: dict[int, CallEngine] = {}
         self.writers: dict[CallEngine, LineWriter] = {}
         self.inputs = 0
-        self.slot = np.zeros(1, SLOT)
-        self.slot["addr"] = [[1, 1], [2, 2]]
-        self.slot["port"] = [40_000, (*self.spec.tcp_ports, *self.spec.udp_ports, 9000)[0]]
+        self.cursor = Cursor()
+        slots = np.zeros(2, SLOT)
+        slots["addr"] = [[1, 1], [2, 2]]
+        slots["port"] = [40_000, (*self.spec.tcp_ports, *self.spec.udp_ports, 9000)[0]]
+        slots["proto"] = TCP, UDP
+        self.flows: Any = slots.view(np.uint64).reshape(2, -1)
 
     def __call__(self, data: bytes) -> None:
+        self.play(data)  # where locals have C types, which those of a special method cannot
+
+    def play(self, data: bytes) -> None:
         options, steps = decode(data)
-        engine = self._engine(options & (KNOWN | SERVER_FIRST | REVEALS))
+        told = options & (KNOWN | SERVER_FIRST | REVEALS)
+        engine = self.engines.get(told) or self._engine(told)
         datagrams = self.spec.on_udp and (bool(options & DATAGRAMS) or not self.spec.on_tcp)
-        self.slot["proto"] = UDP if datagrams else TCP
-        reader = engine.begin(self.slot.view(np.uint64).reshape(1, -1), 0, 0, 0)
+        reader = engine.begin(self.flows, int(datagrams), 0, 0)
         assert reader is not None
-        cursor = Cursor()
+        cursor = self.cursor
         seq = [1, 1]
         now_ns = 1_000_000_000
         for flags, said in steps:
             side = flags & SERVER
             now_ns += 2_000_000_000 if flags & SILENCE else 1_000_000
             for piece in _pieces(said) if flags & PIECES else (said,):
+                length = len(piece)
                 if not flags & LOST:
                     cursor.bind(piece)
-                    captured = len(piece) // 2 if flags & CUT else len(piece)
+                    captured = length // 2 if flags & CUT else length
                     if datagrams:
-                        reader.datagram(side, cursor, 0, captured, len(piece), now_ns)
+                        reader.datagram(side, cursor, 0, captured, length, now_ns)
                         continue
                     if not flags & UNACKNOWLEDGED:
                         reader.acknowledged(1 - side, seq[1 - side])
-                    reader.segment(side, cursor, 0, captured, len(piece), seq[side], now_ns)
-                seq[side] = (seq[side] + len(piece)) & _MASK
+                    reader.segment(side, cursor, 0, captured, length, seq[side], now_ns)
+                seq[side] = (seq[side] + length) & _MASK
             for half in (reader.first, reader.second):
                 assert half.used <= min(half.size, half.limit)
                 assert half.size <= MOST_KEPT  # the limit is less where a protocol was given up
@@ -93,16 +102,15 @@ class Target:
         self._check(engine)
 
     def _engine(self, options: int) -> CallEngine:
-        """By what it is told beforehand, made once."""
-        if options not in self.engines:
-            protocols: tuple[Spec, ...] = PROTOCOLS
-            if options & KNOWN:
-                first = FROM_SERVER if options & SERVER_FIRST else FROM_CLIENT
-                protocols = (replace(self.spec, detect=lambda _cursor, _at, _end: first),)
-            engine = CallEngine(protocols, calls=_CALLS, conversations=2, redacts=not options & REVEALS)
-            self.engines[options] = engine
-            self.writers[engine] = LineWriter(protocols, Addresses())
-        return self.engines[options]
+        """A new one that is told this beforehand."""
+        protocols: tuple[Spec, ...] = PROTOCOLS
+        if options & KNOWN:
+            first = FROM_SERVER if options & SERVER_FIRST else FROM_CLIENT
+            protocols = (replace(self.spec, detect=lambda _cursor, _at, _end: first),)
+        engine = CallEngine(protocols, calls=_CALLS, conversations=2, redacts=not options & REVEALS)
+        self.engines[options] = engine
+        self.writers[engine] = LineWriter(protocols, Addresses())
+        return engine
 
     def _check(self, engine: CallEngine) -> None:
         """Calls can be told, and all rows are free again."""
