@@ -142,7 +142,7 @@ class Conversation:
             length -= known
         elif ahead > 0:
             if not half.skip >= ahead + length:  # else all of it belongs to a frame that is parsed already
-                half.hold(seq, bytes(cursor.buffer[at : at + captured]), length, ts_ns)
+                half.hold(seq, cursor.copied(at, at + captured), length, ts_ns)
                 if half.full:
                     self._release(way, half, seq)
                 return

@@ -11,6 +11,12 @@ cdef class Choice:
 
 
 @cython.final
+cdef class Merged:
+    cdef object sought, ports
+    cdef dict choices
+
+
+@cython.final
 cdef class Memory:
     cdef readonly int protocol, failures
     cdef readonly unsigned long long until_ns
@@ -22,15 +28,25 @@ cdef class Endpoints:
     cdef object protocols
     cdef Py_ssize_t size
     cdef readonly dict known, sought
-    cdef dict merged, orders, tcp_hints, udp_hints
-    cdef set of_others
+    cdef dict merged
+    cdef short[::1] tcp_hints, udp_hints
+    cdef unsigned char[::1] of_others
 
     @cython.locals(memory=Memory)
     cpdef void spoke(self, tuple endpoint, int protocol) except *
     @cython.locals(memory=Memory, times=cython.int)
     cpdef void failed(self, tuple endpoint, unsigned long long now_ns) except *
     cpdef Memory find(self, tuple endpoint)
-    @cython.locals(spoken=cython.int, hinted=cython.int, hints=dict, choice=Choice)
+    @cython.locals(
+        merged=Merged,
+        spoken=cython.int,
+        hints="short[::1]",
+        hinted=cython.int,
+        server=cython.ulonglong,
+        client=cython.ulonglong,
+        key=cython.ulonglong,
+        choice=Choice,
+    )
     cpdef Choice choose(
         self, int proto, int server_port, int client_port, Memory memory, unsigned long long observations
     )

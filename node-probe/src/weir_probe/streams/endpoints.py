@@ -11,6 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
+
 from weir_probe.protocols.parser import Spec
 from weir_probe.wire.protocols import TCP
 
@@ -47,6 +50,15 @@ class Choice:
         self.port = port
 
 
+class Merged:
+    """What some observations look for together, and what was chosen for them."""
+
+    def __init__(self, sought: Sought) -> None:
+        self.sought = sought
+        self.ports = sought.ports
+        self.choices: dict[int, Choice] = {}
+
+
 class Memory:
     """What is remembered of one endpoint."""
 
@@ -66,12 +78,11 @@ class Endpoints:
         self.size = size
         self.known: dict[Endpoint, Memory] = {}  # the one that was longest not heard of first
         self.sought: dict[int, Sought] = {}
-        self.merged: dict[int, Sought] = {}
-        self.orders: dict[tuple[int, int, int, int, tuple[int, int]], Choice] = {}
+        self.merged: dict[int, Merged] = {}
         #: UDP ports where some protocol is not looked for.
-        self.of_others = {port for spec in protocols for port in spec.udp_ports_of_others}
-        self.tcp_hints = _hints(spec.tcp_ports for spec in protocols)
-        self.udp_hints = _hints(spec.udp_ports for spec in protocols)
+        self.of_others = (_hints(spec.udp_ports_of_others for spec in protocols) >= 0).view(np.uint8).data
+        self.tcp_hints = _hints(spec.tcp_ports for spec in protocols).data
+        self.udp_hints = _hints(spec.udp_ports for spec in protocols).data
 
     def spoke(self, endpoint: Endpoint, protocol: int) -> None:
         """A connection to it speaks this protocol."""
@@ -102,7 +113,6 @@ class Endpoints:
         """What each observation (by its bit) looks for; without any, all protocols are looked for."""
         self.sought = dict(sought)
         self.merged.clear()
-        self.orders.clear()
 
     def choose(
         self, proto: int, server_port: int, client_port: int, memory: Memory | None, observations: int
@@ -113,23 +123,27 @@ class Endpoints:
         if merged is None:
             if len(self.merged) >= _MAX_MERGED:
                 self.merged.clear()
-                self.orders.clear()
-            merged = self.merged[observations] = self._merge(observations)
+            merged = self.merged[observations] = Merged(self._merge(observations))
         if merged.ports:
             for port in (server_port, client_port):  # who opened it may be a guess
                 if port in merged.ports:
                     return Choice((), merged.ports[port], port)
         spoken = memory.protocol if memory is not None else _UNKNOWN
         hints = self.tcp_hints if proto == _TCP else self.udp_hints
-        hinted = hints.get(server_port, -1)
+        hinted = hints[server_port]
         if hinted < 0:
-            hinted = hints.get(client_port, -1)
-        others = self.of_others
-        of_others = (server_port if server_port in others else 0, client_port if client_port in others else 0)
-        key = (observations, proto, spoken, hinted, of_others)
-        choice = self.orders.get(key)
+            hinted = hints[client_port]
+        server = server_port if self.of_others[server_port] else 0
+        client = client_port if self.of_others[client_port] else 0
+        key = proto  # one number, of them all: a tuple takes four times as long
+        key = (key << 8) + spoken + 1
+        key = (key << 8) + hinted + 1
+        key = key << 16 | server
+        key = key << 16 | client
+        choice = merged.choices.get(key)
         if choice is None:
-            choice = self.orders[key] = Choice(self._order(proto, spoken, hinted, merged.include, set(of_others)))
+            order = self._order(proto, spoken, hinted, merged.sought.include, {server, client})
+            choice = merged.choices[key] = Choice(order)
         return choice
 
     def _order(
@@ -164,6 +178,9 @@ def _is_on(spec: Spec, proto: int, ports: set[int]) -> bool:
     return spec.on_tcp if proto == TCP else spec.on_udp and not ports & set(spec.udp_ports_of_others)
 
 
-def _hints(ports: Iterable[tuple[int, ...]]) -> dict[int, int]:
-    """Port: the first protocol that names it."""
-    return {port: number for number, some in reversed(list(enumerate(ports))) for port in some}
+def _hints(ports: Iterable[tuple[int, ...]]) -> npt.NDArray[np.int16]:
+    """By port, the first protocol that names it; -1: none does."""
+    hints = np.full(65_536, _UNKNOWN, np.int16)
+    for number, some in reversed(list(enumerate(ports))):
+        hints[list(some)] = number
+    return hints

@@ -10,8 +10,16 @@ cdef extern from *:
 
         return found ? found - bytes : -1;
     }
+
+    static inline PyObject *bytes_of(const unsigned char *bytes, Py_ssize_t at, Py_ssize_t end)
+    {
+        return PyBytes_FromStringAndSize((const char *)bytes + at, end - at);
+    }
     """
     Py_ssize_t index_of(const unsigned char *bytes, int byte, Py_ssize_t at, Py_ssize_t end) noexcept nogil
+    bytes bytes_of(const unsigned char *bytes, Py_ssize_t at, Py_ssize_t end)
+
+cdef const unsigned char[::1] _NOTHING
 
 @cython.final
 cdef class Cursor:
@@ -23,6 +31,7 @@ cdef class Cursor:
     cpdef void limit(self, Py_ssize_t end) noexcept nogil
     cpdef bint has(self, Py_ssize_t at, Py_ssize_t count) noexcept nogil
     cpdef Py_ssize_t find(self, unsigned int byte, Py_ssize_t at, Py_ssize_t end) noexcept nogil
+    cpdef bytes copied(self, Py_ssize_t at, Py_ssize_t end)
     @cython.locals(letter=cython.uchar, byte=cython.uint)
     cpdef bint is_name(self, Py_ssize_t at, Py_ssize_t count, bytes name) noexcept
     cpdef unsigned int u8(self, Py_ssize_t at) noexcept nogil

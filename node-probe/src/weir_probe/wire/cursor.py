@@ -14,19 +14,21 @@ import cython  # type: ignore[import-untyped]  # Cython's stubs are not under th
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
+_NOTHING = memoryview(b"")
+
 
 class Cursor:
     """Checked reads of one buffer. Positions are absolute; `limit` says how far they may go."""
 
     def __init__(self) -> None:
-        self.buffer = memoryview(b"")
+        self.buffer = _NOTHING
         self.size = 0
         self.end = 0
         self.cut = False
 
     def bind(self, buffer: ReadableBuffer) -> None:
         """Read from this buffer (bytes, a memory map, a numpy array of uint8) from now on, up to its end."""
-        self.buffer = memoryview(buffer)
+        self.buffer = buffer if cython.compiled else memoryview(buffer)  # type: ignore[assignment]  # it makes one itself
         self.size = len(self.buffer)
         self.limit(self.size)
 
@@ -48,6 +50,14 @@ class Cursor:
         while at < end and self.buffer[at] != byte:
             at += 1
         return at if at < end else -1
+
+    def copied(self, at: int, end: int) -> bytes:
+        """The bytes from `at` on that stand before `end`."""
+        end = min(end, self.end)
+        at = max(at, 0)
+        if cython.compiled:
+            return bytes_of(cython.address(self.buffer[0]), at, end) if at < end else b""  # type: ignore[name-defined]  # noqa: F821
+        return bytes(self.buffer[at:end])
 
     def is_name(self, at: int, count: int, name: bytes) -> bool:
         """Whether these `count` bytes are `name`, in any case of ASCII letters; `name` itself is in lower case."""

@@ -182,8 +182,8 @@ class Body:
         if self.topic_id == 0:
             self.topic_id = at
         if self.learns and self.last_topic_length and len(self.names) < _MAX_NAMES:
-            name = bytes(cursor.buffer[self.last_topic : self.last_topic + self.last_topic_length])
-            self.names[bytes(cursor.buffer[at : at + 16])] = name
+            name = cursor.copied(self.last_topic, self.last_topic + self.last_topic_length)
+            self.names[cursor.copied(at, at + 16)] = name
 
     def _measure(self, cursor: Cursor, at: int, end: int, wide: bool) -> int:
         """Read a length into `length` (-1: null), of two bytes, or four, or a compact one; behind it."""

@@ -212,7 +212,7 @@ class Kafka(Parser):
             message.add_from(cursor, self.body.topic, self.body.topic_length)
         elif self.body.topic_id > 0:
             if self.body.names:
-                name = self.body.names.get(bytes(cursor.buffer[self.body.topic_id : self.body.topic_id + 16]))
+                name = self.body.names.get(cursor.copied(self.body.topic_id, self.body.topic_id + 16))
                 if name is not None:
                     message.add_text(name)
                     return

@@ -30,7 +30,7 @@ class Inflated:
     def feed(self, cursor: Cursor, at: int, end: int) -> int:
         """Add the payload of the compressed packet at `at`; returns how many bytes there are, or -1 if it has none."""
         before = u24(cursor, at + 4)
-        data = bytes(cursor.buffer[min(at + 7, end) : end])
+        data = cursor.copied(at + 7, end)
         if before > 0:
             try:
                 data = zlib.decompressobj().decompress(data, _MAX_INFLATED)
@@ -59,7 +59,7 @@ class Inflated:
         if at >= end:
             self.skip += at - end
         else:
-            self.kept = bytes(self.cursor.buffer[at:end])[:_MAX_KEPT]
+            self.kept = self.cursor.copied(at, min(end, at + _MAX_KEPT))
             self.skip += max(0, end - at - _MAX_KEPT)
         if self.unread > self.skip:  # packets that nobody looked at: the next one is expected to begin with the next
             self.forget()

@@ -1,7 +1,12 @@
 cimport cython
 
+from weir_probe.wire.copying cimport copy_bytes
 from weir_probe.wire.cursor cimport Cursor
 
+cdef Py_ssize_t _ROOM, _MAX_FINGERPRINTS
+cdef unsigned char[::1] _lists
+cdef Cursor _listed
+cdef dict _fingerprints
 cdef unsigned int _TLS_1_3, _RETRY_FIRST, _RETRY_LAST
 cdef unsigned int _SERVER_NAME, _SIGNATURES, _ALPN, _PRE_SHARED_KEY, _VERSIONS
 
@@ -11,12 +16,11 @@ cdef class Hello:
     cdef public unsigned int version, cipher
     cdef public bint retries, resumes
     cdef public Py_ssize_t name, name_length, alpn, alpn_length
+    cdef Py_ssize_t ciphers, ciphers_length, kinds_length, signatures, signatures_length
     cdef public bytes fingerprint
 
     @cython.locals(
         place=cython.Py_ssize_t,
-        ciphers=cython.Py_ssize_t,
-        ciphers_length=cython.Py_ssize_t,
         stop=cython.Py_ssize_t,
         kind=cython.uint,
         length=cython.Py_ssize_t,
@@ -30,5 +34,7 @@ cdef class Hello:
     @cython.locals(highest=cython.uint, version=cython.uint, place=cython.Py_ssize_t)
     cdef void _highest(self, Cursor cursor, Py_ssize_t at, Py_ssize_t length) noexcept
 
-
-cdef bytes _slice(Cursor cursor, Py_ssize_t at, Py_ssize_t count)
+    @cython.locals(
+        first=cython.Py_ssize_t, used=cython.Py_ssize_t, behind=cython.Py_ssize_t, told=bytes, known=bytes
+    )
+    cdef bytes _told_by(self, Cursor cursor)

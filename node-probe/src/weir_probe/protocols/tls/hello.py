@@ -3,14 +3,28 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+import numpy as np
+
 from weir_probe.protocols.tls.ja4 import ja4
+from weir_probe.wire.copying import copy_bytes
 from weir_probe.wire.cursor import Cursor
 
 TLS_1_3 = 0x0304
 _TLS_1_3 = TLS_1_3
 _SERVER_NAME, _SIGNATURES, _ALPN, _PRE_SHARED_KEY, _VERSIONS = 0, 13, 16, 41, 43
+#: Fingerprints that are kept, by what they are made of: an endpoint has few kinds of clients.
+MAX_FINGERPRINTS: Final = 1024
+_MAX_FINGERPRINTS = MAX_FINGERPRINTS
 #: `random` of a ServerHello that asks for another ClientHello (RFC 8446 §4.1.3): its first and last four bytes.
 _RETRY_FIRST, _RETRY_LAST = 0xCF21AD74, 0xC8A8339C
+_ROOM = 32_768  # more than a message of several records has, or one record
+#: The types of the extensions of the hello at hand, then its other lists, and how long each is.
+_lists = np.zeros(_ROOM, np.uint8).data
+_listed = Cursor()
+_listed.bind(_lists)
+_fingerprints: dict[bytes, bytes] = {}
 
 
 class Hello:
@@ -24,6 +38,9 @@ class Hello:
         self.name = self.name_length = 0
         #: The list of protocols, with their lengths.
         self.alpn = self.alpn_length = 0
+        #: Of a client's.
+        self.ciphers = self.ciphers_length = self.signatures = self.signatures_length = 0
+        self.kinds_length = 0  # in `_lists`
         self.fingerprint = b""
 
     def read_client(self, cursor: Cursor, at: int, end: int, whole: bool) -> bool:
@@ -31,21 +48,23 @@ class Hello:
         self.version = cursor.u16(at)
         place = at + 34
         place += 1 + cursor.u8(place)
-        ciphers = place + 2
-        ciphers_length = cursor.u16(place)
-        place = ciphers + ciphers_length
+        self.ciphers = place + 2
+        self.ciphers_length = cursor.u16(place)
+        place = self.ciphers + self.ciphers_length
         place += 1 + cursor.u8(place)
-        if ciphers_length & 1 or (whole and place > end):
+        if self.ciphers_length & 1 or (whole and place > end):
             return False
-        kinds = bytearray()
-        signatures = b""
+        self.kinds_length = self.signatures = self.signatures_length = 0
         at = place + 2
         stop = min(end, at + cursor.u16(place))
         while at + 4 <= stop:
             kind = cursor.u16(at)
             length = cursor.u16(at + 2)
             at += 4
-            kinds += kind.to_bytes(2, "big")
+            if self.kinds_length < _ROOM:
+                _lists[self.kinds_length] = kind >> 8
+                _lists[self.kinds_length + 1] = kind & 0xFF
+                self.kinds_length += 2
             if at + length > stop:
                 break
             if kind == _SERVER_NAME:
@@ -55,14 +74,11 @@ class Hello:
             elif kind == _VERSIONS:
                 self._highest(cursor, at, length)
             elif kind == _SIGNATURES and length >= 2:
-                signatures = _slice(cursor, at + 2, min(cursor.u16(at), length - 2))
+                self.signatures = at + 2
+                self.signatures_length = min(cursor.u16(at), length - 2)
             at += length
         if whole:
-            first = b""
-            if self.alpn_length:
-                first = _slice(cursor, self.alpn + 1, min(cursor.u8(self.alpn), self.alpn_length - 1))
-            suites = _slice(cursor, ciphers, ciphers_length)
-            self.fingerprint = ja4(self.version, suites, bytes(kinds), signatures, first)
+            self.fingerprint = self._told_by(cursor)
         return True
 
     def read_server(self, cursor: Cursor, at: int, end: int) -> bool:
@@ -115,6 +131,38 @@ class Hello:
         if highest:
             self.version = highest
 
-
-def _slice(cursor: Cursor, at: int, count: int) -> bytes:
-    return bytes(cursor.buffer[at : at + count]) if cursor.has(at, count) else b""
+    def _told_by(self, cursor: Cursor) -> bytes:
+        """The fingerprint of a client whose extensions' types are in `_lists`."""
+        first = min(cursor.u8(self.alpn), self.alpn_length - 1) if self.alpn_length else 0
+        used = self.kinds_length
+        if not cursor.has(self.ciphers, self.ciphers_length) or not cursor.has(self.signatures, self.signatures_length):
+            return b""
+        if not cursor.has(self.alpn + 1, first):
+            return b""
+        if used + self.ciphers_length + self.signatures_length + first + 8 > _ROOM:
+            return b""
+        copy_bytes(_lists, used, cursor.buffer, self.ciphers, self.ciphers_length)
+        used += self.ciphers_length
+        copy_bytes(_lists, used, cursor.buffer, self.signatures, self.signatures_length)
+        used += self.signatures_length
+        copy_bytes(_lists, used, cursor.buffer, self.alpn + 1, first)
+        used += first
+        for number in (self.version, self.kinds_length, self.ciphers_length, self.signatures_length):
+            _lists[used] = number >> 8 & 0xFF
+            _lists[used + 1] = number & 0xFF
+            used += 2
+        told = _listed.copied(0, used)
+        known = _fingerprints.get(told)
+        if known is None:
+            if len(_fingerprints) >= _MAX_FINGERPRINTS:
+                _fingerprints.clear()
+            behind = self.kinds_length + self.ciphers_length
+            known = ja4(
+                self.version,
+                told[self.kinds_length : behind],
+                told[: self.kinds_length],
+                told[behind : behind + self.signatures_length],
+                told[behind + self.signatures_length : used - 8],
+            )
+            _fingerprints[told] = known
+        return known

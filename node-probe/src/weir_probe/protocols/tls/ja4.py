@@ -1,7 +1,6 @@
 """The JA4 fingerprint of a TLS client (FoxIO, JA4 technical details): the same program has the same one, though it
 shuffles its extensions and puts GREASE (RFC 8701) among them."""
 
-from functools import lru_cache
 from hashlib import sha256
 from typing import Final
 
@@ -11,7 +10,6 @@ _GREASE: Final = frozenset(f"{nibble:x}a{nibble:x}a" for nibble in range(16))
 _SNI, _ALPN = "0000", "0010"
 
 
-@lru_cache(maxsize=1024)  # an endpoint has few kinds of clients
 def ja4(version: int, ciphers: bytes, extensions: bytes, signatures: bytes, alpn: bytes) -> bytes:
     """Of a ClientHello over TCP: the highest version that it offers, its lists of cipher suites, extension types and
     signature algorithms as sent (two bytes each), and the first protocol of its ALPN."""

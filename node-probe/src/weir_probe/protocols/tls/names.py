@@ -1,3 +1,4 @@
+# cython: annotation_typing=False
 """What the numbers of TLS are called (IANA, Transport Layer Security (TLS) Parameters)."""
 
 from typing import Final

@@ -16,7 +16,7 @@ cdef int _INTERNAL_ERROR, _USER_CANCELED
 
 @cython.final
 cdef class Side:
-    cdef bytearray begun
+    cdef bytes begun
     cdef bint deaf, changed_cipher, finished
 
 

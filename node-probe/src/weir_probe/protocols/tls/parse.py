@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from weir_probe.protocols.message import (
     ATTRIBUTES,
     CLIENT_ERROR,
@@ -47,7 +49,7 @@ class Side:
 
     def __init__(self) -> None:
         #: The beginning of a handshake message whose rest is to come in further records.
-        self.begun = bytearray()
+        self.begun = b""
         #: Its handshake messages are encrypted, or one has been missed.
         self.deaf = False
         self.changed_cipher = False
@@ -62,7 +64,7 @@ class Tls(Parser):
         self.client = Side()
         self.server = Side()
         self.hello = Hello()
-        self.cursor = Cursor()
+        self.cursor: Any = None  # none until a message comes in several records
         self.opened = False
         #: Version of the connection, once the server has said it.
         self.version = 0
@@ -130,7 +132,7 @@ class Tls(Parser):
 
     def lost(self, way: int) -> None:
         side = self.server if way else self.client
-        side.begun.clear()
+        side.begun = b""
         side.deaf = True
         if way:
             self.server_spoke = True
@@ -145,12 +147,14 @@ class Tls(Parser):
             return True
         if side.begun:
             if len(side.begun) + end - at <= _MAX_MESSAGE:
-                side.begun += bytes(cursor.buffer[at:end])
+                side.begun += cursor.copied(at, end)
             else:
                 whole = False
+            if self.cursor is None:
+                self.cursor = Cursor()
             cursor = self.cursor
-            cursor.bind(bytes(side.begun))
-            side.begun.clear()
+            cursor.bind(side.begun)
+            side.begun = b""
             at = 0
             end = cursor.end
         elif way == 0 and not self.opened and cursor.u8(at) == _CLIENT_HELLO:
@@ -160,7 +164,7 @@ class Tls(Parser):
             size = 4 + (cursor.u8(at + 1) << 16 | cursor.u16(at + 2))
             if at + 4 > end or at + size > end:
                 if whole:
-                    side.begun += bytes(cursor.buffer[at:end])
+                    side.begun = cursor.copied(at, end)
                     return True
                 size = end - at
             if not self._message(cursor, at, at + size, way, whole, message):
@@ -193,7 +197,7 @@ class Tls(Parser):
         elif kind == _CERTIFICATE and way == 1:
             self.certified = True
             size = cursor.u8(at + 7) << 16 | cursor.u16(at + 8)  # of the server's own, which is the first
-            subject, expiry = subject_and_expiry(bytes(cursor.buffer[at + 10 : min(at + 10 + size, end)]))
+            subject, expiry = subject_and_expiry(cursor.copied(at + 10, min(at + 10 + size, end)))
             self._attribute(b"tls.server.subject\0", subject, message)
             self._attribute(b"tls.server.not_after\0", expiry, message)
         return True

@@ -1,0 +1,3 @@
+cpdef bytes version_name(unsigned int number)
+cpdef bytes alert_name(unsigned int number)
+cpdef bytes cipher_name(unsigned int number)
