@@ -25,9 +25,12 @@ from weir_probe.streams.layout import SLOT
 from weir_probe.wire.cursor import Cursor
 from weir_probe.wire.protocols import TCP, UDP
 
-#: Options: the protocol is known from the start (else all of the registry are asked), to be that of a server which
+#: Options: the protocol is known from the start (else it is asked, and those of SWITCHES), to be that of a server which
 #: speaks first; datagrams, where the protocol has both; secrets are left in.
 KNOWN, SERVER_FIRST, DATAGRAMS, REVEALS = 1, 2, 4, 8
+#: What a connection may go on with. All of the registry would be asked for as long as all else takes, and most inputs
+#: worth keeping would be other protocols'.
+SWITCHES: Final = {"http1": ("http2", "tls"), "mysql": ("tls",), "postgresql": ("tls",)}
 MARK: Final = b"\xf5\x9c"
 #: Flags of a step: the server's; not captured; half of it captured; in pieces of 7 bytes; after a silence of 2 s;
 #: without acknowledgement.
@@ -103,7 +106,8 @@ class Target:
 
     def _engine(self, options: int) -> CallEngine:
         """A new one that is told this beforehand."""
-        protocols: tuple[Spec, ...] = PROTOCOLS
+        others = SWITCHES.get(self.spec.name, ())
+        protocols: tuple[Spec, ...] = (self.spec, *(PROTOCOLS[BY_NAME[name]] for name in others))
         if options & KNOWN:
             first = FROM_SERVER if options & SERVER_FIRST else FROM_CLIENT
             protocols = (replace(self.spec, detect=lambda _cursor, _at, _end: first),)
