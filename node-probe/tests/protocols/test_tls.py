@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 import struct
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,9 @@ from play import (
     unknown,
 )
 from weir_probe.protocols.registry import BY_NAME, PROTOCOLS
+from weir_probe.protocols.tls.hello import MAX_FINGERPRINTS, Hello
 from weir_probe.protocols.tls.ja4 import ja4
+from weir_probe.wire.cursor import Cursor
 
 tls = PROTOCOLS[BY_NAME["tls"]]
 CHANGE_CIPHER_SPEC, ALERT, HANDSHAKE, DATA = 20, 21, 22, 23
@@ -346,6 +348,37 @@ def test_the_published_fingerprint() -> None:
         b"h2",
     )
     assert told == b"t13d1516h2_8daaf6152771_e5627efa2ab1"
+
+
+def client_hello(ciphers: bytes, kinds: Sequence[int], signatures: bytes, alpn: bytes) -> bytes:
+    """A ClientHello from its version on, with these extensions; those without a meaning here are empty."""
+    said = {13: len(signatures).to_bytes(2) + signatures, 16: (len(alpn) + 1).to_bytes(2) + bytes([len(alpn)]) + alpn}
+    extensions = b"".join(struct.pack(">HH", kind, len(said.get(kind, b""))) + said.get(kind, b"") for kind in kinds)
+    lists = len(ciphers).to_bytes(2) + ciphers + b"\x01\x00" + len(extensions).to_bytes(2) + extensions
+    return b"\x03\x03" + bytes(32) + b"\x00" + lists
+
+
+def test_each_client_has_its_own_fingerprint() -> None:
+    """Whichever were met before, and where one says at the end of a list what another says in the next."""
+    told, read = Hello(), Cursor()
+    clients: list[tuple[bytes, tuple[int, ...], bytes, bytes]] = [
+        (number.to_bytes(2), (13, 16), b"\4\3", b"h2") for number in range(MAX_FINGERPRINTS + 10)
+    ]
+    clients += [
+        (b"\x13\x01\x13\x02", (13,), b"", b""),
+        (b"\x13\x01", (13,), b"\x13\x02", b""),
+        (b"\x13\x01", (0x1302, 13), b"", b""),
+        (b"\x13\x01", (16,), b"", b"h2"),
+        (b"\x13\x01", (), b"", b""),
+        (b"\x13\x01", (13, 16), b"\4\3", b"\4\3"),
+        (b"\x13\x01", (13, 16), b"\4\3\4", b"\3"),
+    ]
+    for ciphers, kinds, signatures, alpn in [*clients, *clients[-15:]]:
+        said = client_hello(ciphers, kinds, signatures, alpn)
+        read.bind(said)
+        assert told.read_client(read, 0, len(said), whole=True)
+        types = b"".join(kind.to_bytes(2) for kind in kinds)
+        assert told.fingerprint == ja4(0x0303, ciphers, types, signatures, alpn)
 
 
 @pytest.mark.parametrize(("alpn", "ends"), [(b"", b"00"), (b"h", b"hh"), (b"\xab", b"ab"), (b"\x20\x61\xcd", b"2d")])

@@ -50,6 +50,13 @@ def test_the_end_is_never_beyond_the_buffer() -> None:
     assert not read.has(-1, 1)
 
 
+def test_copies_of_what_is_there() -> None:
+    read = cursor(b"abcdef", end=4)
+    assert (read.copied(1, 3), read.copied(2, 100), read.copied(-5, 2)) == (b"bc", b"cd", b"ab")
+    assert (read.copied(4, 9), read.copied(3, 1), cursor(b"").copied(0, 1)) == (b"", b"", b"")
+    assert not read.cut
+
+
 def test_any_buffer() -> None:
     with mmap.mmap(-1, 4096) as memory:
         memory[:2] = b"\1\2"

@@ -46,6 +46,7 @@ class Hello:
     def read_client(self, cursor: Cursor, at: int, end: int, whole: bool) -> bool:
         """A ClientHello from behind its header up to `end`; `whole`: that is all of it. False: it is none."""
         self.version = cursor.u16(at)
+        self.name = self.name_length = self.alpn = self.alpn_length = 0  # of the one that the server had repeated
         place = at + 34
         place += 1 + cursor.u8(place)
         self.ciphers = place + 2
