@@ -9,13 +9,14 @@ from weir_probe.wire.cursor cimport Cursor
 cdef int KNOWN, SERVER_FIRST, DATAGRAMS, REVEALS
 cdef int SERVER, LOST, CUT, PIECES, SILENCE, UNACKNOWLEDGED
 cdef int TOLD, _CALLS
-cdef Py_ssize_t MOST_KEPT
 cdef unsigned int _MASK
 
 
 @cython.final
 cdef class Target:
     cdef object spec
+    cdef tuple protocols
+    cdef Py_ssize_t most_kept
     cdef dict engines, writers
     cdef unsigned long long inputs
     cdef Cursor cursor

@@ -11,13 +11,13 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from importlib import import_module
 from typing import Any, Final
 
 import numpy as np
 
 from weir_probe.export.calls.lines import Addresses, LineWriter
 from weir_probe.protocols.parser import FROM_CLIENT, FROM_SERVER, Spec
-from weir_probe.protocols.registry import BY_NAME, PROTOCOLS
 from weir_probe.streams.call_engine import CallEngine, done
 from weir_probe.streams.calls import CallBook
 from weir_probe.streams.conversation import DETECT_LIMIT
@@ -28,8 +28,8 @@ from weir_probe.wire.protocols import TCP, UDP
 #: Options: the protocol is known from the start (else it is asked, and those of SWITCHES), to be that of a server which
 #: speaks first; datagrams, where the protocol has both; secrets are left in.
 KNOWN, SERVER_FIRST, DATAGRAMS, REVEALS = 1, 2, 4, 8
-#: What a connection may go on with. All of the registry would be asked for as long as all else takes, and most inputs
-#: worth keeping would be other protocols'.
+#: What a connection may go on with. Others are not even loaded: to ask them took as long as all else, their counters
+#: were read after each input, and most inputs that were worth keeping were theirs.
 SWITCHES: Final = {"http1": ("http2", "tls"), "mysql": ("tls",), "postgresql": ("tls",)}
 MARK: Final = b"\xf5\x9c"
 #: Flags of a step: the server's; not captured; half of it captured; in pieces of 7 bytes; after a silence of 2 s;
@@ -38,8 +38,6 @@ SERVER, LOST, CUT, PIECES, SILENCE, UNACKNOWLEDGED = 1, 2, 4, 8, 16, 32
 MAX_INPUT: Final = 2048
 #: Of so many inputs one has its calls told as lines, which takes longer than all else.
 TOLD: Final = 64
-#: Bytes that a direction keeps, whatever is spoken.
-MOST_KEPT: Final = max(DETECT_LIMIT, *(spec.parse_limit for spec in PROTOCOLS))
 _CALLS, _MOST_PIECES = 1200, 32
 _MASK = 0xFFFFFFFF
 
@@ -59,7 +57,11 @@ class Target:
     """One protocol's. Called with an input; AssertionError: something does not hold."""
 
     def __init__(self, name: str) -> None:
-        self.spec = PROTOCOLS[BY_NAME[name]]
+        names = name, *SWITCHES.get(name, ())
+        self.protocols: tuple[Spec, ...] = tuple(import_module(f"weir_probe.protocols.{each}").SPEC for each in names)
+        self.spec = self.protocols[0]
+        #: Bytes that a direction keeps, whatever is spoken.
+        self.most_kept = max(DETECT_LIMIT, *(spec.parse_limit for spec in self.protocols))
         self.engines: dict[int, CallEngine] = {}
         self.writers: dict[CallEngine, LineWriter] = {}
         self.inputs = 0
@@ -68,7 +70,7 @@ class Target:
         slots["addr"] = [[1, 1], [2, 2]]
         slots["port"] = [40_000, (*self.spec.tcp_ports, *self.spec.udp_ports, 9000)[0]]
         slots["proto"] = TCP, UDP
-        self.flows: Any = slots.view(np.uint64).reshape(2, -1)
+        self.flows: Any = slots.view(np.uint64).reshape(2, -1).data
 
     def __call__(self, data: bytes) -> None:
         self.play(data)  # where locals have C types, which those of a special method cannot
@@ -100,14 +102,13 @@ class Target:
                 seq[side] = (seq[side] + length) & _MASK
             for half in (reader.first, reader.second):
                 assert half.used <= min(half.size, half.limit)
-                assert half.size <= MOST_KEPT  # the limit is less where a protocol was given up
+                assert half.size <= self.most_kept  # the limit is less where a protocol was given up
         engine.end(reader)
         self._check(engine)
 
     def _engine(self, options: int) -> CallEngine:
         """A new one that is told this beforehand."""
-        others = SWITCHES.get(self.spec.name, ())
-        protocols: tuple[Spec, ...] = (self.spec, *(PROTOCOLS[BY_NAME[name]] for name in others))
+        protocols = self.protocols
         if options & KNOWN:
             first = FROM_SERVER if options & SERVER_FIRST else FROM_CLIENT
             protocols = (replace(self.spec, detect=lambda _cursor, _at, _end: first),)
