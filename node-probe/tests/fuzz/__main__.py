@@ -35,7 +35,7 @@ def main() -> int:
     inputs.mkdir(parents=True, exist_ok=True)
     for seeds in corpus_of(options.protocol), seeds_of_captures(options.protocol), seeds_of_tests(options.protocol):
         _write(inputs, seeds)
-    failed = fuzz(program, options.protocol, inputs, f"-runs={options.runs}", *FAST)
+    failed = fuzz(program, options.protocol, inputs, f"-runs={options.runs}")
     if options.keep and not failed:
         least = BUILD / "least" / options.protocol
         least.mkdir(parents=True, exist_ok=True)
@@ -51,7 +51,7 @@ def fuzz(program: Path, protocol: str, inputs: Path, *arguments: str) -> int:
     paths = [BUILD / "site", Path(__file__).parents[1], Path(sysconfig.get_path("purelib")), ROOT / "api/src"]
     limits = [f"-max_len={MAX_INPUT}", "-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=1"]
     done = subprocess.run(
-        [program, str(inputs), *arguments, *limits, f"-artifact_prefix={BUILD}/{protocol}-"],
+        [program, str(inputs), *arguments, *limits, *FAST, f"-artifact_prefix={BUILD}/{protocol}-"],
         env={**os.environ, "WEIR_FUZZ": protocol, "PYTHONPATH": ":".join(map(str, paths)), "PYTHONHASHSEED": "0"},
         check=False,
     )
