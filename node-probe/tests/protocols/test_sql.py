@@ -48,6 +48,11 @@ def summary(text: str, *, mysql: bool = False) -> str:
         ("select a\n\t from   t;", "select a from t;"),
         ("select '{\"a\": 1}'::jsonb @> '1' and b ?| array['a','b']", "select ?::jsonb @> ? and b ?| array[?]"),
         ("select 'a\\' , b", "select ? , b"),  # standard_conforming_strings
+        ("select E'a'\n '\\'b', c", "select ? ?, c"),  # one string, whose second part has escapes too
+        ("select E'a' -- it's\n '\\'b', c", "select ? ?, c"),
+        ("select E'a' '\\''b', c", "select ? ?, c"),  # not in the next line: no part of it
+        ("select E'a' /* it's */\n '\\''b', c", "select ? ?, c"),
+        ("select E'a'\n 'b' '\\''b', c", "select ? ? ?, c"),
     ],
 )
 def test_literals_of_postgresql(text: str, normal: str) -> None:

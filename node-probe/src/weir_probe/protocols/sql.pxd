@@ -17,7 +17,7 @@ cdef bint _is_digit(unsigned int byte) noexcept
 cdef class Sql:
     cdef Cursor cursor
     cdef Message message
-    cdef bint mysql, writes, space, pure, continues, conditional
+    cdef bint mysql, writes, space, pure, continues, breaks, conditional
     cdef public bint escapes, wide
     cdef int held, before, depth
     cdef readonly Py_ssize_t comment_at, comment_end, last_comment_at, last_comment_end

@@ -49,7 +49,8 @@ class Sql:
         self.before = _NONE
         self.depth = 0
         self.pure = False  # the innermost parenthesis has had literals only
-        self.continues = False  # a string that goes on in the next line keeps its escapes
+        self.continues = False  # a string that goes on in the next line keeps its escapes (PostgreSQL §4.1.2.1)
+        self.breaks = False  # a line has ended since the last string
         self.conditional = False  # within /*! */
         self.comment_at = self.comment_end = self.last_comment_at = self.last_comment_end = 0
         self.summary.begin()
@@ -86,11 +87,14 @@ class Sql:
         byte = cursor.u8(at)
         if byte <= 0x20:
             self.space = True
+            self.breaks = self.breaks or byte == 0x0A or byte == 0x0D
             return at + 1
         if in_word(byte) and (byte < 0x30 or byte > 0x39) and byte != 0x24:
             return self._read_word(at, end)
         following = cursor.u8(at + 1) if at + 1 < end else 0
         if byte == 0x27 or (byte == 0x22 and self.mysql):
+            self.continues = self.continues and self.breaks
+            self.breaks = False
             at = self._string_end(at, end, byte, self.escapes or self.continues)
             self._literal()
             return at
@@ -134,6 +138,7 @@ class Sql:
         byte = cursor.u8(stop) if stop < end else 0
         if stop - at == 1 and (byte == 0x27 or (byte == 0x22 and self.mysql)) and word in b"EXBN":
             self.continues = word == 0x45 and not self.mysql
+            self.breaks = False
             stop = self._string_end(stop, end, byte, self.escapes or self.continues)
             self._literal()
             return stop
@@ -218,6 +223,7 @@ class Sql:
             self.conditional = True
             return stop
         else:
+            self.continues = False
             nested = 1
             while stop < end and nested > 0:
                 if cursor.u8(stop) == 0x2A and cursor.u8(stop + 1) == 0x2F:
