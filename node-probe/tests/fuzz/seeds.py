@@ -41,7 +41,7 @@ class Tap(Parser):
 
     def parse(self, cursor: Cursor, at: int, end: int, way: int, message: Message) -> bool:
         message.part = NOTHING
-        self.steps.append((way, bytes(cursor.u8(place) for place in range(at, end))))
+        self.steps.append((way, cursor.copied(at, end)))
         return True
 
 

@@ -30,7 +30,7 @@ class Lines(Parser):
         return NEED_MORE
 
     def parse(self, cursor: Cursor, at: int, end: int, way: int, message: Message) -> bool:
-        said = bytes(cursor.u8(place) for place in range(at + 1, end - 1))
+        said = cursor.copied(at + 1, end - 1)
         message.part = REQUEST if way == 0 else RESPONSE if said[:1] == b"!" else NOTHING
         message.ends = True
         message.id = 1

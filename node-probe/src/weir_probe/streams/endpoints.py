@@ -55,7 +55,6 @@ class Merged:
 
     def __init__(self, sought: Sought) -> None:
         self.sought = sought
-        self.ports = sought.ports
         self.choices: dict[int, Choice] = {}
 
 
@@ -124,10 +123,11 @@ class Endpoints:
             if len(self.merged) >= _MAX_MERGED:
                 self.merged.clear()
             merged = self.merged[observations] = Merged(self._merge(observations))
-        if merged.ports:
+        ports = merged.sought.ports
+        if ports:
             for port in (server_port, client_port):  # who opened it may be a guess
-                if port in merged.ports:
-                    return Choice((), merged.ports[port], port)
+                if port in ports:
+                    return Choice((), ports[port], port)
         spoken = memory.protocol if memory is not None else _UNKNOWN
         hints = self.tcp_hints if proto == _TCP else self.udp_hints
         hinted = hints[server_port]
@@ -135,7 +135,7 @@ class Endpoints:
             hinted = hints[client_port]
         server = server_port if self.of_others[server_port] else 0
         client = client_port if self.of_others[client_port] else 0
-        key = proto  # one number, of them all: a tuple takes four times as long
+        key = proto  # one number, of them all: no tuples are made and hashed
         key = (key << 8) + spoken + 1
         key = (key << 8) + hinted + 1
         key = key << 16 | server

@@ -31,7 +31,7 @@ def detect(cursor: Cursor, at: int, end: int) -> int:
 def _compressed(cursor: Cursor, at: int, end: int) -> int:
     """Of a compressed packet what is in it; only a client's is like nothing else."""
     inner = Cursor()
-    data = bytes(cursor.u8(place) for place in range(at + 7, min(end, at + 7 + u24(cursor, at))))
+    data = cursor.copied(at + 7, min(end, at + 7 + u24(cursor, at)))
     if u24(cursor, at + 4):
         try:
             data = zlib.decompressobj().decompress(data, 1024)
@@ -46,7 +46,7 @@ def _greeting(cursor: Cursor, at: int, end: int, size: int) -> int:
     if not 40 <= size <= 255:
         return INVALID
     stop = text_end(cursor, at + 5, min(end, at + 5 + _MAX_VERSION))
-    version = bytes(cursor.u8(place) for place in range(at + 5, stop))
+    version = cursor.copied(at + 5, stop)
     if not all(0x20 <= byte < 0x7F for byte in version) or (stop > at + 5 and not version[:1].isdigit()):
         return INVALID
     if end - at < size + 4:

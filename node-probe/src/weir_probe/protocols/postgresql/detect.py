@@ -121,7 +121,7 @@ def _of_server(cursor: Cursor, at: int, end: int, size: int) -> int:
     if kind == "C":
         stop = text_end(cursor, body, end)
         if whole and stop + 1 == end:
-            words = bytes(cursor.u8(place) for place in range(body, min(stop, body + 64))).split()
+            words = cursor.copied(body, min(stop, body + 64)).split()
             return 1 if words and words[0] in VERBS else -1
         return -1 if whole else 0
     if kind in "EN":

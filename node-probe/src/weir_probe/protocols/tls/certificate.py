@@ -73,10 +73,6 @@ def _values(cursor: Cursor, at: int, end: int) -> Iterator[tuple[int, int, int]]
         yield tag, start, min(at, end)
 
 
-def _text(cursor: Cursor, at: int, end: int) -> bytes:
-    return bytes(cursor.u8(place) for place in range(at, end))
-
-
 def _subject(cursor: Cursor, at: int, end: int) -> bytes:
     told = []
     for _, first, last in _values(cursor, at, end):  # sets, of one attribute each but for the rarest
@@ -84,9 +80,9 @@ def _subject(cursor: Cursor, at: int, end: int) -> bytes:
             pair = list(_values(cursor, start, stop))
             if len(pair) != 2 or pair[0][0] != _OID:
                 continue
-            kind = _text(cursor, pair[0][1], min(pair[0][2], pair[0][1] + 32))
+            kind = cursor.copied(pair[0][1], min(pair[0][2], pair[0][1] + 32))
             tag, begin, finish = pair[1]
-            raw = _text(cursor, begin, min(finish, begin + _MAX_VALUE))
+            raw = cursor.copied(begin, min(finish, begin + _MAX_VALUE))
             value = raw.decode("utf-16-be" if tag == _BMP_STRING else "utf-8", "replace")
             told.append(f"{_NAMES.get(kind) or kind.hex()}={value.translate(_ESCAPED)}")
     return ",".join(reversed(told)).encode()[:_MAX_SUBJECT]
@@ -94,7 +90,7 @@ def _subject(cursor: Cursor, at: int, end: int) -> bytes:
 
 def _time(cursor: Cursor, tag: int, at: int, end: int) -> bytes:
     """RFC 3339 of a time in its only form (RFC 5280 §4.1.2.5)."""
-    raw = _text(cursor, at, min(end, at + 16))
+    raw = cursor.copied(at, min(end, at + 16))
     if tag == _UTC_TIME and len(raw) == 13:
         raw = (b"19" if raw >= b"50" else b"20") + raw
     elif tag != _GENERALIZED_TIME or len(raw) != 15:
