@@ -2,6 +2,7 @@ cimport cython
 
 from weir_probe.protocols.message cimport Message
 from weir_probe.wire.copying cimport copy_bytes
+from weir_probe.wire.prefetching cimport Prefetch
 
 cdef int _FREE, _WAITS, _ANSWERED, _DONE, _HELD, _OPEN, _CLOSED, _NONE
 cdef int _BOOK_FULL, _TOO_MANY, _NO_REQUEST, _OUT_OF_STEP
@@ -29,6 +30,7 @@ cdef class CallBook:
     cdef unsigned char[:] protocol, variant, status, has_code, state, cut
     cdef unsigned char[:, :] text
     cdef unsigned char[::1] bytes
+    cdef Prefetch soon
     cdef unsigned int[:] seq, in_flight, unread
     cdef unsigned char[:] proto, workload, open, by_id, out_of_step, pipelines
 

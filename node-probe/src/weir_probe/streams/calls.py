@@ -29,6 +29,7 @@ from weir_probe.protocols.message import (
     Message,
 )
 from weir_probe.wire.copying import copy_bytes
+from weir_probe.wire.prefetching import Prefetch
 
 #: One call. `text[start[c] : start[c] + length[c]]` is column c of protocols.message.COLUMNS.
 CALL: Final = np.dtype(
@@ -58,6 +59,8 @@ CALL: Final = np.dtype(
 )
 #: Where the text of a call is in its row.
 TEXT_AT: Final = CALL.itemsize - TEXT
+#: Of a row, what a call of a few words takes.
+_FEW: Final = TEXT_AT + 192
 #: One conversation: the connection that calls belong to.
 CONVERSATION: Final = np.dtype(
     [
@@ -136,6 +139,7 @@ class CallBook:
         self.seq = self.calls["seq"].data
         self.text = self.calls["text"].data
         self.bytes = self.calls.view(np.uint8).data  # of all rows
+        self.soon = Prefetch(self.calls, _FEW)
         self.addr = self.conversations["addr"].data
         self.port = self.conversations["port"].data
         self.proto = self.conversations["proto"].data
@@ -321,6 +325,7 @@ class CallBook:
                 self.step_out(conversation)
         self.calls_left -= 1
         row = self.free_calls[self.calls_left]
+        self.soon.row(self.free_calls[max(0, self.calls_left - 2)])
         self.request_ns[row] = ts_ns
         self.response_ns[row] = 0
         self.request_bytes[row] = size if way == 0 else 0

@@ -29,7 +29,9 @@ from weir_probe.streams.segments import BUSY, DISCARDED, RECORD_HEAD, Segments
 log = logging.getLogger(__name__)
 
 #: Between two looks at the ring. A new flow gives FRESH_BYTES at most until somebody has looked: 70 MB/s.
-POLL_S: Final = 0.015
+POLL_US: Final = 15_000
+#: In a row that find nothing, before all else that is due.
+LOOKS: Final = 8
 
 _BATCH = 4096  # segments between which others may have the lock
 _EXPIRE_NS = 1_000_000_000
@@ -152,7 +154,7 @@ class LiveCalls:
     def run(self) -> None:
         """Drain until it is told to stop."""
         while not self.stopping.is_set():
-            time.sleep(POLL_S)  # to wait for `stopping` would take as long again as all else of a look
+            self.ring.wait(POLL_US, LOOKS)
             more = True
             while more and not self.stopping.is_set():
                 with self.lock:

@@ -1,4 +1,5 @@
 cimport cython
+from posix.unistd cimport usleep
 
 from weir_probe.wire.cursor cimport Cursor
 from weir_probe.wire.prefetching cimport Prefetch
@@ -15,3 +16,6 @@ cdef class Segments:
     cdef Prefetch soon
 
     cpdef unsigned long long lost(self) noexcept
+    cpdef void wait(self, unsigned int interval_us, int most) noexcept
+    @cython.locals(_=cython.int)
+    cdef void _wait(self, unsigned int interval_us, int most) noexcept nogil

@@ -8,8 +8,10 @@ their length and state, the other half of which is not ours, and then layout.SEG
 
 from __future__ import annotations
 
+import time
 from typing import Any, Final
 
+import cython  # type: ignore[import-untyped]  # Cython's stubs are not under this name
 import numpy as np
 import numpy.typing as npt
 
@@ -64,6 +66,24 @@ class Segments:
     def lost(self) -> int:
         """Segments that were asked for and did not come."""
         return self.losses[0, 0] + self.losses[0, 1] + self.losses[0, 2]
+
+    def wait(self, interval_us: int, most: int) -> None:
+        """Sleep until a look, one each `interval_us`, finds something to read; at most `most` times. Compiled, without
+        the GIL: to have it again takes longer than the look."""
+        if cython.compiled:
+            with cython.nogil:
+                self._wait(interval_us, most)
+        else:
+            self._wait(interval_us, most)
+
+    def _wait(self, interval_us: int, most: int) -> None:
+        for _ in range(most):
+            if cython.compiled:
+                usleep(interval_us)  # type: ignore[name-defined]  # noqa: F821  # C
+            else:
+                time.sleep(interval_us / 1e6)
+            if self.head[0] != self.tail[0]:
+                return
 
     @property
     def waiting(self) -> int:

@@ -4,6 +4,7 @@ from weir_probe.export.calls.series cimport CallSeries
 from weir_probe.export.peers cimport Peers
 from weir_probe.streams.calls cimport CallBook
 
+cdef int _AHEAD
 cdef unsigned int _UNKNOWN, _INDEX
 cdef int _CLIENT_ERROR, _SERVER_ERROR, _TIMEOUT
 cdef int _TYPE, _DOMAIN, _RESOURCE, _ENDPOINT, _TRACE

@@ -37,6 +37,7 @@ ALL_KEPT: Final = 1 << 32
 #: Protocols that there may be, as the rows of the book number them.
 PROTOCOLS: Final = 256
 
+_AHEAD = 8  # calls ahead that their rows are fetched
 _UNKNOWN, _INDEX = UNKNOWN, INDEX
 _CLIENT_ERROR, _SERVER_ERROR, _TIMEOUT = CLIENT_ERROR, SERVER_ERROR, TIMEOUT
 _TYPE, _DOMAIN, _RESOURCE, _ENDPOINT, _TRACE = TYPE, DOMAIN, RESOURCE, ENDPOINT, TRACE_ID
@@ -123,6 +124,7 @@ class CallCounter:
         self.counted = 0
         logged = 0
         for place in range(book.count):
+            book.soon.row(book.finished[min(place + _AHEAD, book.count - 1)])
             row = book.finished[place]
             conversation = book.conversation[row]
             slot = self.slot[conversation]
