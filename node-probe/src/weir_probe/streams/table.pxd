@@ -17,7 +17,7 @@ cdef class FlowTable:
     cdef readonly Performance performance
     cdef Py_ssize_t extra_size
     cdef unsigned long long hashed, bucket_mask
-    cdef unsigned long long[:, ::1] words, extra_words
+    cdef unsigned long long[:, ::1] words, extra_words, archive_words, archive_extra_words
     cdef unsigned char[:] state, opener, workload_side
     cdef unsigned char[:, :] tcp_flags
     cdef unsigned short[:] iface, peer_iface
@@ -76,4 +76,7 @@ cdef class FlowTable:
         word=cython.Py_ssize_t,
     )
     cdef bint _move(self, slots, extra)
-    cdef bint _archive(self, Py_ssize_t index) noexcept with gil
+    @cython.locals(word=cython.Py_ssize_t)
+    cdef bint _archive(self, Py_ssize_t index) noexcept nogil
+    cdef bint _lengthen(self) noexcept with gil
+    cdef void _keep(self, archive, extra)

@@ -80,9 +80,8 @@ class FlowTable:
         self.max_flows = max_flows
         self.live = 0  # kept by a growing table only: others empty the slots of a fixed one
         self.archived = 0
-        self.archive = np.zeros(0, SLOT)
         self.extra_size = EXTRA.itemsize // 8
-        self.archive_extra = np.zeros(0, EXTRA)
+        self._keep(np.zeros(0, SLOT), np.zeros(0, EXTRA))
         self.measured = np.zeros(slots.size if samples is None and not max_flows else 0, MEASURED)
         self.performance = Performance(np.zeros(0, SLOT), Measures(self.measured), samples)
         self._use(slots.reshape(-1), np.zeros(slots.size if max_flows else 0, EXTRA))
@@ -264,20 +263,35 @@ class FlowTable:
         return self.slots is slots
 
     def _archive(self, index: int) -> bool:
-        if self.archived == len(self.archive):
-            try:
-                more = max(1024, self.archived)
-                self.archive = np.concatenate([self.archive, np.zeros(more, SLOT)])
-                self.archive_extra = np.concatenate([self.archive_extra, np.zeros(more, EXTRA)])
-            except MemoryError:
-                return False  # the flow stays in its slot, retired
-        self.archive[self.archived] = self.slots[index]
-        self.archive_extra[self.archived] = self.extra[index]
-        self.slots[index] = 0
-        self.extra[index] = 0
+        if self.archived == len(self.archive_words) and not self._lengthen():
+            return False  # the flow stays in its slot, retired
+        for word in range(_SLOT_WORDS):
+            self.archive_words[self.archived, word] = self.words[index, word]
+            self.words[index, word] = 0
+        for word in range(self.extra_size):
+            self.archive_extra_words[self.archived, word] = self.extra_words[index, word]
+            self.extra_words[index, word] = 0
         self.archived += 1
         self.live -= 1
         return True
+
+    def _lengthen(self) -> bool:
+        """Make the archive longer. False: out of memory."""
+        more = max(1024, self.archived)
+        try:
+            slots = np.concatenate([self.archive, np.zeros(more, SLOT)])
+            extra = np.concatenate([self.archive_extra, np.zeros(more, EXTRA)])
+        except MemoryError:
+            return False
+        self._keep(slots, extra)
+        return True
+
+    def _keep(self, archive: npt.NDArray[Any], extra: npt.NDArray[Any]) -> None:
+        """Retired flows are in these from here on."""
+        self.archive = archive
+        self.archive_extra = extra
+        self.archive_words = archive.view(np.uint64).reshape(len(archive), _SLOT_WORDS).data
+        self.archive_extra_words = extra.view(np.uint64).reshape(len(extra), self.extra_size).data
 
     def flows(self) -> Iterator[tuple[npt.NDArray[Any], npt.NDArray[Any]]]:
         """All flows of a growing table, in the order of their first frames: chunks of (slots, extra)."""

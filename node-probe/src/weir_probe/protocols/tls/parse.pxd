@@ -3,6 +3,7 @@ cimport cython
 from weir_probe.protocols.message cimport Message
 from weir_probe.protocols.parser cimport Parser
 from weir_probe.protocols.tls.hello cimport Hello
+from weir_probe.protocols.tls.names cimport alert_name, cipher_name, version_name
 from weir_probe.wire.cursor cimport Cursor
 
 cdef Py_ssize_t _LARGEST, _MAX_MESSAGE, _NEED_MORE, _INVALID, _MAX_ALPN
