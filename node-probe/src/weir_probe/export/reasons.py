@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from weir_probe.export.rowindex import RowIndex
+from weir_probe.export.rowindex import RowIndex, grown, with_only
 from weir_probe.export.series import OVERFLOW, unpack
 
 #: `key` as in series.SERIES; `what`: kind << 56 | direction << 48 | state << 40 | reason, as streams.signals has these,
@@ -50,9 +50,7 @@ class ReasonTable:
 
     def _append(self, key: int, what: int) -> int:
         if self.used == self.capacity:
-            grown = np.zeros(2 * self.capacity, REASON)
-            grown[: self.used] = self.rows
-            self._hold_rows(grown, self.used)
+            self._hold_rows(grown(self.rows), self.used)
         row = self.used
         self.key[row] = key
         self.what[row] = what
@@ -68,9 +66,7 @@ class ReasonTable:
             if not gone(bit, local):
                 kept.append(row)
         if len(kept) < self.used:
-            rows = np.zeros(self.capacity, REASON)
-            rows[: len(kept)] = self.rows[kept]
-            self._hold_rows(rows, len(kept))
+            self._hold_rows(with_only(self.rows, kept), len(kept))
 
 
 class What(NamedTuple):

@@ -1,7 +1,10 @@
 # cython: annotation_typing=False
 """Which row of a table a key has: open addressing, for tables that grow and are never more than half full."""
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 
 _WORD, _SPREAD = 0xFFFFFFFFFFFFFFFF, 0x9E3779B97F4A7C15
 
@@ -37,3 +40,15 @@ class RowIndex:
         while self.row[at] >= 0 and (self.first[at] != first or self.second[at] != second):
             at = (at + 1) & self.mask
         return at
+
+
+def grown(rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """A table twice as long, which begins with these rows."""
+    return np.concatenate([rows, np.zeros(len(rows), rows.dtype)])
+
+
+def with_only(rows: npt.NDArray[Any], kept: list[int]) -> npt.NDArray[Any]:
+    """A table as long as `rows`, which begins with those that are kept."""
+    left = np.zeros(len(rows), rows.dtype)
+    left[: len(kept)] = rows[kept]
+    return left

@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from weir_probe.export.rowindex import RowIndex
+from weir_probe.export.rowindex import RowIndex, grown, with_only
 from weir_probe.streams.layout import COUNTERS, TIMES
 from weir_probe.streams.performance import CLOSE_TYPES
 from weir_probe.wire.prefetching import Prefetch
@@ -152,9 +152,7 @@ class SeriesTable:
 
     def _append(self, key: int) -> int:
         if self.used == self.capacity:
-            grown = np.zeros(2 * self.capacity, SERIES)
-            grown[: self.used] = self.rows
-            self._hold_rows(grown, self.used)
+            self._hold_rows(grown(self.rows), self.used)
         row = self.used
         self.key[row] = key
         self.used += 1
@@ -171,6 +169,4 @@ class SeriesTable:
             elif local != OVERFLOW:
                 self.hold[bit] -= 1
         if len(kept) < self.used:
-            rows = np.zeros(self.capacity, SERIES)
-            rows[: len(kept)] = self.rows[kept]
-            self._hold_rows(rows, len(kept))
+            self._hold_rows(with_only(self.rows, kept), len(kept))

@@ -1,6 +1,7 @@
 cimport cython
 
 from weir_probe.streams.engine cimport FlowEngine
+from weir_probe.wire.copying cimport copy_bytes
 
 cdef unsigned char _FRESH, _FIRST, _GIVEN_UP
 cdef Py_ssize_t _TURN_BYTES, _TURN_REACH, _CHUNK_BYTES, _SEGMENT_BYTES, _HEAD_BYTES
@@ -39,7 +40,6 @@ cdef class Intake:
         captured=cython.Py_ssize_t,
         place=cython.Py_ssize_t,
         word=cython.Py_ssize_t,
-        offset=cython.Py_ssize_t,
     )
     cpdef void take(self, FlowEngine engine, unsigned long long ts_ns) noexcept nogil
     @cython.locals(count=cython.Py_ssize_t, left=cython.uint)

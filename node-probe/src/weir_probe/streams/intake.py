@@ -20,6 +20,7 @@ from weir_probe.streams.layout import (
 )
 from weir_probe.streams.segments import DISCARDED, RATE_WINDOW_BITS, RECORD_HEAD, Segments
 from weir_probe.wire import protocols as ip
+from weir_probe.wire.copying import copy_bytes
 
 _FRESH, _FIRST, _GIVEN_UP = FRESH, FIRST, GIVEN_UP
 _TURN_BYTES, _TURN_REACH, _FRESH_BYTES = TURN_BYTES, TURN_REACH, FRESH_BYTES
@@ -105,8 +106,7 @@ class Intake:
             self.words[word + 7] = captured
             self.words[word + 8] = engine.way | flags << 8 | engine.packet.protocol << 16
             place += _HEAD_BYTES
-            for offset in range(captured):
-                self.bytes[place + offset] = engine.cursor.buffer[at + offset]
+            copy_bytes(self.bytes, place, engine.cursor.buffer, at, captured)
             if not follows:
                 return
             left -= count

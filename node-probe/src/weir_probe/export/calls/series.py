@@ -15,7 +15,7 @@ import numpy as np
 from weir_api.nodeprobe import LATENCY_BUCKETS, LATENCY_LEAST_EXPONENT, LATENCY_STEPS
 from weir_probe.export.calls import endpoints
 from weir_probe.export.calls.endpoints import Endpoints
-from weir_probe.export.rowindex import RowIndex
+from weir_probe.export.rowindex import RowIndex, grown, with_only
 from weir_probe.export.series import OVERFLOW, SeriesTable
 from weir_probe.protocols.message import STATUSES
 
@@ -155,9 +155,7 @@ class CallSeries:
 
     def _append(self, whose: int, what: int) -> int:
         if self.used == self.capacity:
-            grown = np.zeros(2 * self.capacity, CALL_SERIES)
-            grown[: self.used] = self.rows
-            self._hold_rows(grown, self.used)
+            self._hold_rows(grown(self.rows), self.used)
         row = self.used
         self.whose[row] = whose
         self.what[row] = what
@@ -175,8 +173,7 @@ class CallSeries:
             elif local != OVERFLOW:
                 self.flows.hold[bit] -= 1
         if len(kept) < self.used:
-            rows = np.zeros(self.capacity, CALL_SERIES)
-            rows[: len(kept)] = self.rows[kept]
+            rows = with_only(self.rows, kept)
             what = rows["what"][: len(kept)]
             endpoint = what & np.uint64(0xFFFFFFFF)
             numbers = self.endpoints.keep(endpoint.tolist())
