@@ -208,6 +208,27 @@ def test_names_with_anything_in_them() -> None:
     played << Call("A", unknown) << Call("A", unknown, domain="a\\.b.\\000\\\\") << end
 
 
+@pytest.mark.parametrize(
+    ("asked", "domain"),
+    [("Living Room._http.lan", "Living\\032Room._http.lan"), ("m\u00fcnchen.test", "m\\195\\188nchen.test")],
+)
+def test_a_name_with_blanks_and_one_in_utf_8(asked: str, domain: str) -> None:
+    """RFC 6763 §4.1.1: what users call a service."""
+    question = b"".join(bytes([len(label)]) + label for label in asked.encode().split(b".")) + b"\0\0\1\0\1"
+    played = play(dns).over_udp() >> C(struct.pack(">HHHHHH", 7, 0x0100, 1, 0, 0, 0) + question)
+    played >> S(struct.pack(">HHHHHH", 7, 0x8183, 1, 0, 0, 0) + question)
+    played << Call("A", client_error, domain=domain, code=3) << end
+
+
+@pytest.mark.parametrize(("opcode", "name"), [(1, "IQUERY"), (2, "STATUS")])
+def test_what_no_server_does_any_more(opcode: int, name: str) -> None:
+    asked, told = bytearray(query()), bytearray(answer(flags=0x8184))
+    asked[2] |= opcode << 3
+    told[2] |= opcode << 3
+    played = play(dns).over_udp() >> C(bytes(asked)) >> S(bytes(told))
+    played << Call("A", server_error, exception="NOTIMP", attributes={"dns.opcode": name}) << end
+
+
 def test_the_root() -> None:
     play(dns).over_udp() >> C(query("", NS)) >> S(answer(question="", kind=NS)) << Call("NS", ok, domain=".") << end
 

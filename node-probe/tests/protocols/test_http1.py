@@ -375,6 +375,10 @@ def test_chunks_that_are_none(line: bytes) -> None:
     played << Call("GET", ok) << Call("POST") << Call("GET", ok, resource="/other") << end
 
 
+def test_empty_lines_before_the_first_request() -> None:
+    play(http) >> C(b"\r\n\r\n" + GET) >> S(OK) << Call("GET", ok, domain="shop.example") << end
+
+
 def test_lenient_where_servers_are() -> None:
     """Empty lines before a request, lone line feeds, a blank in the target, a folded field."""
     request = b"\r\n\r\nGET /a b HTTP/1.1\nHost:\n shop.example\n\n"

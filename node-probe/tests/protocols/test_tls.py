@@ -171,6 +171,17 @@ def test_a_session_that_is_resumed(keys: Keys, version: ssl.TLSVersion) -> None:
     assert "tls.server.subject" not in call["attributes"]
 
 
+def test_a_handshake_without_a_certificate_resumes_nothing(keys: Keys) -> None:
+    client, server = contexts(keys, TLS_1_2)
+    client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
+    for side in (client, server):
+        side.set_ciphers("aNULL:@SECLEVEL=0")
+    [call] = over(Handshake(client, server)).all()
+    assert (call["status"], call["type"]) == (ok, "TLS 1.2")
+    assert "tls.server.subject" not in call["attributes"]
+    assert "tls.resumed" not in call["attributes"]
+
+
 def test_a_server_that_wants_another_hello(keys: Keys) -> None:
     """RFC 8446 §4.1.4: the client offered a share of a group that the server does not take."""
     client, server = contexts(keys, TLS_1_3)

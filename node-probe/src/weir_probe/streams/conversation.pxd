@@ -5,6 +5,7 @@ from weir_probe.protocols.parser cimport Parser
 from weir_probe.streams.calls cimport CallBook
 from weir_probe.streams.endpoints cimport Choice
 from weir_probe.streams.half cimport Half
+from weir_probe.streams.preamble cimport preamble
 from weir_probe.wire.cursor cimport Cursor
 
 cdef Py_ssize_t _NEED_MORE, _INVALID, _DETECT_LIMIT

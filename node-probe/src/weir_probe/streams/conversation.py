@@ -14,6 +14,7 @@ from weir_probe.protocols.parser import FROM_CLIENT, FROM_SERVER, INVALID, NEED_
 from weir_probe.streams.calls import CallBook
 from weir_probe.streams.endpoints import Choice
 from weir_probe.streams.half import Half
+from weir_probe.streams.preamble import preamble
 from weir_probe.wire import protocols as ip
 from weir_probe.wire.cursor import Cursor
 
@@ -320,6 +321,13 @@ class Conversation:
         begun_ns = first_ns
         while at < end:
             if self.protocol < 0:
+                size = _INVALID if self.mute else preamble(cursor, at, end)
+                if size == _NEED_MORE:
+                    return at
+                if size > 0:
+                    at += size
+                    begun_ns = ts_ns
+                    continue
                 if self.mute or not self._detect(way, cursor, at, end):
                     return end if self.mute or end - at >= _DETECT_LIMIT or not self.waits_for_more else at
                 parser = self.parser
@@ -373,10 +381,9 @@ class Conversation:
                 continue
             at += size
             begun_ns = ts_ns
-            if at > end:
-                half.skip = at - end
-                return end
-        return at
+        if at > end:
+            half.skip = at - end
+        return min(at, end)
 
     def _hint(self, ident: int) -> None:
         row = self.book.hints(self.row, ident)

@@ -4,7 +4,7 @@ from weir_probe.wire.cursor cimport Cursor
 
 cdef Py_ssize_t _HEADER, _MAX_LABEL, _MAX_NAME, _SHORTEST
 cdef int _FROM_CLIENT, _FROM_SERVER, _INVALID, _NEED_MORE
-cdef unsigned int _QUERY, _NOTIFY, _UPDATE, _MOST_ADDITIONAL
+cdef unsigned int _UNASSIGNED, _NOTIFY, _UPDATE, _MOST_ADDITIONAL
 
 @cython.locals(answer=cython.int, framed=cython.int)
 cpdef int detect(Cursor cursor, Py_ssize_t at, Py_ssize_t end) noexcept

@@ -10,7 +10,7 @@ from weir_probe.wire.cursor import Cursor
 _HEADER, _MAX_LABEL, _MAX_NAME = HEADER, MAX_LABEL, MAX_NAME
 _FROM_CLIENT, _FROM_SERVER, _INVALID, _NEED_MORE = FROM_CLIENT, FROM_SERVER, INVALID, NEED_MORE
 _SHORTEST = HEADER + 5
-_QUERY, _NOTIFY, _UPDATE = 0, 4, 5  # opcodes
+_UNASSIGNED, _NOTIFY, _UPDATE = 3, 4, 5  # opcodes
 #: Records that a query brings at most: OPT, TSIG, SIG(0).
 _MOST_ADDITIONAL = 3
 
@@ -40,7 +40,7 @@ def _message(cursor: Cursor, at: int, end: int, whole: bool) -> int:
     flags = cursor.u16(at + 2)
     opcode = flags >> 11 & 15
     if there >= 4:
-        if opcode != _QUERY and opcode != _NOTIFY and opcode != _UPDATE:
+        if opcode > _UPDATE or opcode == _UNASSIGNED:
             return _INVALID
         if flags & 0x0040 or (not flags & 0x8000 and flags & 0x008F):  # Z; RA and RCODE are a response's
             return _INVALID
@@ -62,7 +62,7 @@ def _message(cursor: Cursor, at: int, end: int, whole: bool) -> int:
         if length > _MAX_LABEL or place + 1 + length - at - _HEADER > _MAX_NAME:
             return _INVALID
         for letter in range(place + 1, min(place + 1 + length, end)):
-            if cursor.u8(letter) <= 0x20 or cursor.u8(letter) >= 0x7F:
+            if cursor.u8(letter) < 0x20 or cursor.u8(letter) == 0x7F:  # blanks: RFC 6763 §4.1.1
                 return _INVALID
         place += 1 + length
     if place + 4 > end:

@@ -16,9 +16,14 @@ _STATUS_LINE = 13  # with what ends the code
 
 
 def detect(cursor: Cursor, at: int, end: int) -> int:
-    """A request line, with methods of capital letters, or a status line."""
+    """A request line, with methods of capital letters, or a status line.
+
+    Empty lines may come before a request (RFC 9112 §2.2).
+    """
     if cursor.u32(at) == _HTTP and cursor.u8(at + 4) == 0x2F:
         return _status_line(cursor, at, end)
+    while at < end and (cursor.u8(at) == 0x0D or cursor.u8(at) == 0x0A):
+        at += 1
     return _request_line(cursor, at, end)
 
 

@@ -10,7 +10,7 @@ cdef Py_ssize_t _LARGEST, _MAX_MESSAGE, _NEED_MORE, _INVALID, _MAX_ALPN
 cdef int _NOTHING, _REQUEST, _REQUEST_MORE, _RESPONSE
 cdef int _TYPE, _DOMAIN, _RESOURCE, _EXCEPTION, _ATTRIBUTES
 cdef int _OK, _CLIENT_ERROR, _SERVER_ERROR
-cdef unsigned int _CHANGE_CIPHER_SPEC, _ALERT, _HANDSHAKE, _DATA, _CLIENT_HELLO, _SERVER_HELLO, _CERTIFICATE, _FATAL
+cdef unsigned int _CHANGE_CIPHER_SPEC, _ALERT, _HANDSHAKE, _DATA, _CLIENT_HELLO, _SERVER_HELLO, _CERTIFICATE, _HELLO_DONE, _FATAL
 cdef unsigned int _TLS_1_3, _CCM_8
 cdef int _INTERNAL_ERROR, _USER_CANCELED
 
@@ -25,7 +25,7 @@ cdef class Tls(Parser):
     cdef Side client, server
     cdef Hello hello
     cdef Cursor cursor
-    cdef bint opened, server_spoke, certified
+    cdef bint opened, server_spoke, full
     cdef unsigned int version
 
     @cython.locals(kind=cython.uint, size=cython.Py_ssize_t, side=Side)

@@ -36,7 +36,7 @@ _NOTHING, _REQUEST, _REQUEST_MORE, _RESPONSE = NOTHING, REQUEST, REQUEST_MORE, R
 _TYPE, _DOMAIN, _RESOURCE, _EXCEPTION, _ATTRIBUTES = TYPE, DOMAIN, RESOURCE, EXCEPTION, ATTRIBUTES
 _OK, _CLIENT_ERROR, _SERVER_ERROR = OK, CLIENT_ERROR, SERVER_ERROR
 _CHANGE_CIPHER_SPEC, _ALERT, _HANDSHAKE, _DATA = 20, 21, 22, 23
-_CLIENT_HELLO, _SERVER_HELLO, _CERTIFICATE = 1, 2, 11
+_CLIENT_HELLO, _SERVER_HELLO, _CERTIFICATE, _HELLO_DONE = 1, 2, 11, 14
 _FATAL = 2
 #: Alerts by which a side owns to a failure of its own (RFC 8446 §6): all others blame what the other side sent.
 _INTERNAL_ERROR, _USER_CANCELED = 80, 90
@@ -69,7 +69,8 @@ class Tls(Parser):
         #: Version of the connection, once the server has said it.
         self.version = 0
         self.server_spoke = False
-        self.certified = False
+        #: What it has said is of a handshake that resumes nothing.
+        self.full = False
 
     def frame(self, cursor: Cursor, at: int, end: int, way: int) -> int:
         if end - at < 5:
@@ -195,11 +196,13 @@ class Tls(Parser):
             if self.hello.resumes:
                 self._attribute(b"tls.resumed\0", b"true", message)
         elif kind == _CERTIFICATE and way == 1:
-            self.certified = True
+            self.full = True
             size = cursor.u8(at + 7) << 16 | cursor.u16(at + 8)  # of the server's own, which is the first
             subject, expiry = subject_and_expiry(cursor.copied(at + 10, min(at + 10 + size, end)))
             self._attribute(b"tls.server.subject\0", subject, message)
             self._attribute(b"tls.server.not_after\0", expiry, message)
+        elif kind == _HELLO_DONE and way == 1:
+            self.full = True  # without a certificate, by a key that is shared before, or by none (RFC 5246 §7.4.2)
         return True
 
     def _alpn(self, cursor: Cursor, message: Message) -> None:
@@ -234,7 +237,7 @@ class Tls(Parser):
 
     def _established(self, message: Message) -> None:
         self._end(message, _OK)
-        if self.opened and self.server.changed_cipher and not self.certified:
+        if self.opened and self.server.changed_cipher and not self.full:
             self._attribute(b"tls.resumed\0", b"true", message)
 
     def _failed(self, way: int, alert: int, message: Message) -> None:
