@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(600)]
 PRODUCERS, MESSAGES = 3, 3300
+#: All that a producer has.
+COMPRESSIONS = ("gzip", "snappy", "lz4", "zstd")
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 
 
@@ -170,7 +172,7 @@ def test_every_request_is_a_call(tape: Recording, broker: Broker) -> None:
         lambda: administer(tape.address),
         lambda: produce_at_once(tape.address, MESSAGES),
         lambda: produce(tape.address, 300, acks=0),
-        lambda: produce(tape.address, 200, compression_type="gzip"),
+        *(lambda kind=kind: produce(tape.address, 50, compression_type=kind) for kind in COMPRESSIONS),
         lambda: produce_in_transactions(tape.address, 20),
         lambda: produce_what_is_refused(tape.address),
         lambda: consume(tape.address, PRODUCERS * MESSAGES, "g1", max_partition_fetch_bytes=5000),
@@ -187,9 +189,8 @@ def test_every_request_is_a_call(tape: Recording, broker: Broker) -> None:
     assert {call["resource"] for call in sent} == {"orders"}
     assert {call["endpoint"] for call in sent} == {"orders-0", "orders-1", "orders-2"}
     assert sum(call["latency_us"] is None and call["status"] == "ok" for call in sent) == 300  # acks=0
-    compressed = [call for call in sent if "messaging.kafka.compression" in call["attributes"]]
-    assert {call["trace_id"] for call in sent if call not in compressed} == {TRACE}
-    assert {call["trace_id"] for call in compressed} == {""}
+    traces = {(call["attributes"].get("messaging.kafka.compression"), call["trace_id"]) for call in sent}
+    assert traces == {(None, TRACE), *((kind, "" if kind == "zstd" else TRACE) for kind in COMPRESSIONS)}
     assert "orders" in {call["resource"] for call in calls if call["type"] == "Fetch"}
     errors = {(call["type"], call["exception"], call["status"]) for call in calls if call["code"]}
     assert ("CreateTopics", "TOPIC_ALREADY_EXISTS", "client_error") in errors

@@ -1,5 +1,6 @@
 cimport cython
 
+from weir_probe.protocols.kafka.compressed cimport Compressed
 from weir_probe.protocols.message cimport Message
 from weir_probe.protocols.trace cimport format_of, put
 from weir_probe.wire.cursor cimport Cursor
@@ -13,6 +14,7 @@ cdef class Batch:
     cdef readonly unsigned int compression
     cdef readonly long long count
     cdef Py_ssize_t value
+    cdef Compressed compressed
 
     cpdef void read(self, Cursor cursor, Py_ssize_t at, Py_ssize_t end) noexcept
     @cython.locals(name=cython.Py_ssize_t, name_length=cython.Py_ssize_t, kind=cython.int, _=cython.Py_ssize_t)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from weir_probe.protocols.kafka.compressed import Compressed
 from weir_probe.protocols.message import Message
 from weir_probe.protocols.trace import format_of, put
 from weir_probe.wire.cursor import Cursor
@@ -21,6 +22,7 @@ class Batch:
         self.compression = 0
         self.count = -1
         self.value = 0  # what `_varint` has read
+        self.compressed: Compressed | None = None  # from the first such batch on
 
     def read(self, cursor: Cursor, at: int, end: int) -> None:
         """The header of the batch that starts at `at`."""
@@ -32,9 +34,17 @@ class Batch:
 
     def read_trace(self, cursor: Cursor, at: int, end: int, message: Message) -> None:
         """Trace context of the headers of the first record, which are behind its key and value."""
-        if self.count <= 0 or self.compression:
+        if self.count <= 0:
             return
-        at = self._varint(cursor, at + _HEADER, end)
+        at += _HEADER
+        if self.compression:
+            if self.compressed is None:
+                self.compressed = Compressed()
+            if not self.compressed.read(self.compression, cursor, at, end):
+                return
+            cursor = self.compressed.cursor
+            at, end = 0, cursor.end
+        at = self._varint(cursor, at, end)
         if at < 0 or self.value < 0:
             return
         end = min(end, at + self.value)
