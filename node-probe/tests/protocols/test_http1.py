@@ -204,6 +204,16 @@ def test_a_tunnel_is_asked_for_its_protocol() -> None:
     played << Call("CONNECT", ok, domain="db:6379", ms=1.0) << Call("PING", ok, ms=2.0) << end
 
 
+def test_a_tunnel_of_socks() -> None:
+    """RFC 1928: what its server says might be the length of a message of DNS, so it waits."""
+    played = (
+        play(*PROTOCOLS) >> C(b"\5\1\0") >> S(b"\5\0") >> C(b"\5\1\0\1\xc0\0\2\1\0\x50") >> S(b"\5\0\0\1" + bytes(6))
+    )
+    for _ in range(2):
+        played >> C(GET) >> S(OK) << Call("GET", ok, domain="shop.example", response_bytes=len(OK))
+    played << end
+
+
 def test_a_tunnel_that_is_refused() -> None:
     played = play(http) >> C(b"CONNECT db:6379 HTTP/1.1\r\n\r\n") >> S(response(407)) >> C(GET) >> S(OK)
     played << Call("CONNECT", client_error, code=407) << Call("GET", ok) << end

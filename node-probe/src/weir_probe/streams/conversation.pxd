@@ -124,4 +124,6 @@ cdef class Conversation:
     cdef void _look_back(self, int way) except *
     cdef void _tried(self, int count) except *
     cdef bint _detect(self, int way, Cursor cursor, Py_ssize_t at, Py_ssize_t end) except? -1
+    @cython.locals(half=Half)
+    cdef void _sift(self, int way) except *
     cdef bint _settle(self, int index, int turned) except? -1

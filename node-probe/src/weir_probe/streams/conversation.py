@@ -455,10 +455,21 @@ class Conversation:
             if answer == _NEED_MORE:
                 self.waits_for_more = True
             elif answer != _INVALID and self._settle(index, int((answer == _FROM_SERVER) != (way == 1))):
+                self._sift(1 - way)
                 return True
         if not self.waits_for_more or end - at >= _DETECT_LIMIT:
             self._tried(1)
         return False
+
+    def _sift(self, way: int) -> None:
+        """What waits in a direction could have been another protocol's: of this one it is a beginning, or nothing."""
+        half = self.second if way else self.first
+        if half.used == 0:
+            return
+        half.cursor.limit(half.used)
+        if self.parser.frame(half.cursor, 0, half.used, way ^ self.turned) == _INVALID:
+            self.senseless += half.used
+            half.drop(half.used)
 
     def _settle(self, index: int, turned: int) -> bool:
         """This is the protocol, if the book has room for it."""
