@@ -206,6 +206,13 @@ def test_what_it_says_may_be_encrypted_in_tls_1_3(keys: Keys) -> None:
     played << Call("TLS 1.3", server_error, code=None, exception="encrypted alert") << end
 
 
+def test_java_makes_its_alerts_longer(keys: Keys) -> None:
+    hello, told, *_ = Handshake(*contexts(keys, TLS_1_3))
+    for length, status in ((35, server_error), (25, ok), (69, ok)):  # an alert, no certificate, a Finished
+        played = play(tls) >> hello >> told >> C(record(CHANGE_CIPHER_SPEC, b"\1")) >> C(record(DATA, bytes(length)))
+        played << Call("TLS 1.3", status, exception="encrypted alert" if status == server_error else "") << end
+
+
 def test_a_server_that_refuses_the_clients_version(keys: Keys) -> None:
     client, server = contexts(keys, TLS_1_3)
     server.maximum_version = ssl.TLSVersion.MAXIMUM_SUPPORTED

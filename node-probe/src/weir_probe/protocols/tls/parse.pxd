@@ -6,7 +6,7 @@ from weir_probe.protocols.tls.hello cimport Hello
 from weir_probe.protocols.tls.names cimport alert_name, cipher_name, version_name
 from weir_probe.wire.cursor cimport Cursor
 
-cdef Py_ssize_t _LARGEST, _MAX_MESSAGE, _NEED_MORE, _INVALID, _MAX_ALPN
+cdef Py_ssize_t _LARGEST, _MAX_MESSAGE, _NEED_MORE, _INVALID, _MAX_ALPN, _PADDING
 cdef int _NOTHING, _REQUEST, _REQUEST_MORE, _RESPONSE
 cdef int _TYPE, _DOMAIN, _RESOURCE, _EXCEPTION, _ATTRIBUTES
 cdef int _OK, _CLIENT_ERROR, _SERVER_ERROR

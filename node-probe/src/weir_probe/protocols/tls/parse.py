@@ -41,6 +41,9 @@ _FATAL = 2
 #: Alerts by which a side owns to a failure of its own (RFC 8446 §6): all others blame what the other side sent.
 _INTERNAL_ERROR, _USER_CANCELED = 80, 90
 _CCM_8 = 0x1305  # whose tags have 8 bytes
+#: By which Java lengthens what is not data (RFC 8446 §5.4). Of what a client says nothing else is as long as its alerts
+#: then: a Certificate without one is shorter, a Finished longer.
+_PADDING = 16
 _MAX_ALPN = 64
 
 
@@ -109,7 +112,7 @@ class Tls(Parser):
                 self._failed(way, cursor.u8(at + 6), message)
         elif way == 0:
             if self.server_spoke:  # else it is early data
-                if self._is_alert(length):
+                if self._is_alert(length) or self._is_alert(length - _PADDING):
                     self._failed(way, -1, message)
                 else:
                     self._established(message)
