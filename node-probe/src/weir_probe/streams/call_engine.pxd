@@ -66,7 +66,7 @@ cdef class CallEngine:
         int index=?,
         unsigned long long observations=?,
     )
-    @cython.locals(client=cython.int, row=cython.int, side=cython.int, of_flow=cython.int)
+    @cython.locals(client=cython.int, row=cython.int, side=cython.int, of_flow=cython.int, memory=Memory)
     cpdef int enrol(self, Conversation reader, int protocol) except? -2
     cpdef void end(self, Conversation reader) except *
     @cython.locals(reader=Conversation)

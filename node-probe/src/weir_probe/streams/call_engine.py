@@ -155,7 +155,9 @@ class CallEngine:
             of_flow = side ^ client
             first, second = reader.addr[2 * of_flow], reader.addr[2 * of_flow + 1]
             self.book.between(row, side, first, second, reader.port[of_flow])
-        self.endpoints.spoke(reader.endpoint(1 - client), protocol)
+        memory = reader.memory
+        if memory is None or reader.turned or not memory.speaks(protocol):
+            self.endpoints.spoke(reader.endpoint(1 - client), protocol)
         return row
 
     def doubt(self, reader: Conversation) -> None:
@@ -197,7 +199,7 @@ class CallEngine:
         reader.begin(words, at, opener, workload_side, index)
         reader.number = self.begun << _PLACE_BITS | place
         reader.last_ns = self.now_ns
-        memory = self.endpoints.find(reader.endpoint(1 - opener))
+        reader.memory = memory = self.endpoints.find(reader.endpoint(1 - opener))
         server_port, client_port = reader.port[1 - opener], reader.port[opener]
         reader.choice = self.endpoints.choose(reader.proto, server_port, client_port, memory, observations)
         if memory is not None:

@@ -3,7 +3,7 @@ cimport cython
 from weir_probe.protocols.message cimport Message
 from weir_probe.protocols.parser cimport Parser
 from weir_probe.streams.calls cimport CallBook
-from weir_probe.streams.endpoints cimport Choice
+from weir_probe.streams.endpoints cimport Choice, Memory
 from weir_probe.streams.half cimport Half
 from weir_probe.streams.preamble cimport preamble
 from weir_probe.wire.cursor cimport Cursor
@@ -23,6 +23,7 @@ cdef class Conversation:
     cdef Message message
     cdef tuple protocols
     cdef public Choice choice
+    cdef public Memory memory
     cdef readonly unsigned long long[4] addr
     cdef readonly unsigned short[2] port
     cdef readonly int proto, opener, slot, workload_side

@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 from weir_probe.protocols.message import REQUEST, Message
 from weir_probe.protocols.parser import FROM_CLIENT, FROM_SERVER, INVALID, NEED_MORE, Parser, Spec
 from weir_probe.streams.calls import CallBook
-from weir_probe.streams.endpoints import Choice
+from weir_probe.streams.endpoints import Choice, Memory
 from weir_probe.streams.half import Half
 from weir_probe.streams.preamble import preamble
 from weir_probe.wire import protocols as ip
@@ -85,6 +85,8 @@ class Conversation:
         self.slot = index
         self.workload_side = workload_side
         self.choice = _NO_CHOICE
+        #: What is remembered of the endpoint, as its opener sees it.
+        self.memory: Memory | None = None
         self.first.begin(_DETECT_LIMIT)
         self.second.begin(_DETECT_LIMIT)
         self.parser = _NO_PARSER

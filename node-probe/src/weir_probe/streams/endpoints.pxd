@@ -13,7 +13,7 @@ cdef class Choice:
 @cython.final
 cdef class Merged:
     cdef object sought
-    cdef dict choices
+    cdef dict ports, choices
 
 
 @cython.final
@@ -21,6 +21,8 @@ cdef class Memory:
     cdef readonly int protocol, failures
     cdef readonly unsigned long long until_ns
     cdef readonly bint needs_all
+
+    cdef bint speaks(self, int protocol) noexcept
 
 
 @cython.final
@@ -39,6 +41,7 @@ cdef class Endpoints:
     cpdef Memory find(self, tuple endpoint)
     @cython.locals(
         merged=Merged,
+        ports=dict,
         spoken=cython.int,
         hints="short[::1]",
         hinted=cython.int,

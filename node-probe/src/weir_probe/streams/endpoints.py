@@ -17,7 +17,7 @@ import numpy.typing as npt
 from weir_probe.protocols.parser import Spec
 from weir_probe.wire.protocols import TCP
 
-#: Endpoints that are remembered; the one that was longest not heard of is forgotten for a new one.
+#: Endpoints that are remembered; the one of which nothing was learnt for longest is forgotten for a new one.
 MAX_ENDPOINTS: Final = 65_536
 #: Connections in a row without a protocol after which an endpoint is given up.
 MAX_FAILURES: Final = 4
@@ -55,6 +55,7 @@ class Merged:
 
     def __init__(self, sought: Sought) -> None:
         self.sought = sought
+        self.ports = dict(sought.ports)
         self.choices: dict[int, Choice] = {}
 
 
@@ -68,6 +69,10 @@ class Memory:
         #: The first bytes of each turn are not enough to follow its connections.
         self.needs_all = False
 
+    def speaks(self, protocol: int) -> bool:
+        """A connection that speaks this protocol is as expected."""
+        return self.protocol == protocol and self.failures == 0
+
 
 class Endpoints:
     """For one call engine; times are those of its packets."""
@@ -75,7 +80,7 @@ class Endpoints:
     def __init__(self, protocols: Sequence[Spec], size: int = MAX_ENDPOINTS) -> None:
         self.protocols = protocols
         self.size = size
-        self.known: dict[Endpoint, Memory] = {}  # the one that was longest not heard of first
+        self.known: dict[Endpoint, Memory] = {}  # the one of which nothing was learnt for longest first
         self.sought: dict[int, Sought] = {}
         self.merged: dict[int, Merged] = {}
         #: UDP ports where some protocol is not looked for.
@@ -123,7 +128,7 @@ class Endpoints:
             if len(self.merged) >= _MAX_MERGED:
                 self.merged.clear()
             merged = self.merged[observations] = Merged(self._merge(observations))
-        ports = merged.sought.ports
+        ports = merged.ports
         if ports:
             for port in (server_port, client_port):  # who opened it may be a guess
                 if port in ports:
