@@ -226,6 +226,7 @@ def test_a_tunnel_that_is_refused() -> None:
         (b"http://jane:pw@other.example:81/a", "other.example:81", "/a"),
         (b"http://other.example", "other.example", ""),
         (b"*", "shop.example", "*"),
+        (b"a?b", "shop.example", "a?b"),
     ],
 )
 def test_forms_of_the_target(target: bytes, domain: str, resource: str) -> None:

@@ -27,5 +27,5 @@ cdef class Request:
     cdef void put_more(self, Cursor cursor, Head head, Message message) noexcept
     @cython.locals(field=Field, kind=cython.int)
     cdef void _put_field(self, Cursor cursor, Message message) noexcept
-    @cython.locals(colon=cython.Py_ssize_t, stop=cython.Py_ssize_t)
-    cdef Py_ssize_t _authority(self, Cursor cursor, Py_ssize_t at, Py_ssize_t end, Message message) noexcept
+    @cython.locals(at=cython.Py_ssize_t, end=cython.Py_ssize_t, colon=cython.Py_ssize_t, stop=cython.Py_ssize_t)
+    cdef Py_ssize_t _authority(self, Cursor cursor, Py_ssize_t method, Head head, Message message) noexcept

@@ -35,7 +35,7 @@ class Request:
         self.agent_size = self.forwarded_size = 0
         message.put(_TYPE, cursor, at, head.method_end - at)
         self.put_more(cursor, head, message)
-        target = self._authority(cursor, head.method_end + 1, head.target_end, message)
+        target = self._authority(cursor, at, head, message)
         if target < head.target_end:
             put_endpoint(cursor, target, head.target_end - target, message)
             put_resource(cursor, target, head.target_end - target, redacts, message)
@@ -86,13 +86,17 @@ class Request:
             if kind:
                 trace.put(kind, cursor, field.value, field.value_size, message)
 
-    def _authority(self, cursor: Cursor, at: int, end: int, message: Message) -> int:
+    def _authority(self, cursor: Cursor, method: int, head: Head, message: Message) -> int:
         """Where path and query begin. A target that names the host goes over the field (RFC 9112 §3.2)."""
+        at = head.method_end + 1
+        end = head.target_end
         if at >= end or cursor.u8(at) == 0x2F or cursor.u8(at) == 0x2A:
             return at
         colon = cursor.find(0x3A, at, end)
         if colon > 0 and cursor.u8(colon + 1) == 0x2F and cursor.u8(colon + 2) == 0x2F:
             at = colon + 3
+        elif not cursor.is_name(method, head.method_end - method, b"connect"):
+            return at
         stop = at
         while stop < end and cursor.u8(stop) != 0x2F and cursor.u8(stop) != 0x3F:
             if cursor.u8(stop) == 0x40:  # user and password
