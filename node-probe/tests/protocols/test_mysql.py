@@ -7,7 +7,7 @@ import zlib
 
 import pytest
 
-from play import C, Call, S, Step, Wait, client_error, cut, end, lost, ok, play, server_error, unknown
+from play import RESET, C, Call, S, Step, Wait, client_error, cut, end, lost, ok, play, server_error, unknown
 from weir_probe.protocols.registry import BY_NAME, PROTOCOLS
 
 mysql = PROTOCOLS[BY_NAME["mysql"]]
@@ -63,15 +63,17 @@ def error(code: int, state: str, text: str) -> bytes:
     return b"\xff" + struct.pack("<H", code) + b"#" + state.encode() + text.encode()
 
 
-def greeting(offers: int = 0xFFFF) -> bytes:
-    low = struct.pack("<H", offers & 0xFFFF)
+def greeting(offers: int = 0xDFFFFFFF) -> bytes:
+    low, high = struct.pack("<H", offers & 0xFFFF), struct.pack("<H", offers >> 16)
     return packet(
         0,
         b"\x0a8.0.36\0"
         + b"\1\0\0\0"
         + b"saltsalt\0"
         + low
-        + b"\x21\2\0\xff\xdf\x15"
+        + b"\x21\2\0"
+        + high
+        + b"\x15"
         + b"\0" * 10
         + b"morethansalt\0p\0",
     )
@@ -297,6 +299,21 @@ def test_a_file_of_the_client_is_a_part_of_its_request() -> None:
     played << Call("COM_PING", ok) << end
 
 
+def test_a_file_of_more_packets_than_numbers() -> None:
+    """Packets are numbered modulo 256: the 255th of the client has the number of a command."""
+    data = b"".join(packet(2 + number, b"row\n") for number in range(600)) + packet(602, b"")
+    played = play(mysql) >> C(query("LOAD DATA LOCAL INFILE 'x' INTO TABLE t")) >> S(packets(b"\xfbx"))
+    for place in range(0, len(data), 1400):
+        played >> C(data[place : place + 1400])
+    played >> S(packet(603, done(100))) >> C(PING) >> S(OK)
+    played << Call("COM_QUERY", ok, attributes={"affected_rows": "100"}, ms=1.0) << Call("COM_PING", ok) << end
+
+
+def test_a_login_that_was_not_finished_has_no_status() -> None:
+    played = play(mysql) >> S(greeting()) >> C(login()) >> S(packet(2, b"\xfecaching_sha2_password\0salt")) >> RESET
+    played << Call("COM_CONNECT", unknown, ms=1.0) << end
+
+
 def test_a_command_of_several_packets() -> None:
     body = b"\x03INSERT INTO t VALUES ('" + b"s" * 0xFFFFFF + b"')"
     sent = packet(0, body[:0xFFFFFF]) + packet(1, body[0xFFFFFF:])
@@ -320,6 +337,17 @@ def test_a_row_of_several_packets() -> None:
 
 
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+
+
+def test_what_the_server_has_not_offered_is_not_spoken() -> None:
+    """mysql2 states query attributes to MariaDB too, and sends none."""
+    server, client = greeting(0xFFFF), login(BASE | ATTRIBUTES | DEPRECATE_EOF)
+    played = play(mysql) >> S(server) >> C(client) >> S(packet(2, done())) >> C(SELECT) >> S(packets(*rows(1)))
+    played << Call("COM_CONNECT", ok)
+    played << Call(
+        "COM_QUERY", ok, resource="SELECT a FROM t WHERE b = ?", attributes={"db.response.returned_rows": "1"}
+    )
+    played << end
 
 
 def test_query_attributes_come_before_the_statement() -> None:

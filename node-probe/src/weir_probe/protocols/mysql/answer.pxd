@@ -9,7 +9,7 @@ cdef int _NONSENSE, _GOES_ON, _ENDS
 cdef unsigned int _MORE_RESULTS, _CURSOR_EXISTS, _NO_BACKSLASH_ESCAPES, _FULL_PACKET
 cdef unsigned long long _MAX_COLUMNS
 cdef unsigned int _BINLOG_DUMP, _BINLOG_DUMP_GTID, _CHANGE_USER, _CONNECT, _FETCH, _FIELD_LIST, _PREPARE, _STATISTICS
-cdef int _ATTRIBUTES, _OK, _CLIENT_ERROR, _SERVER_ERROR
+cdef int _ATTRIBUTES, _UNKNOWN, _OK, _CLIENT_ERROR, _SERVER_ERROR
 cdef int _FIRST, _COLUMNS, _AFTER_COLUMNS, _ROWS, _FIELDS, _FILE, _STREAM
 cdef int _PARAMETERS, _AFTER_PARAMETERS, _RESULTS, _AFTER_RESULTS
 
@@ -22,6 +22,7 @@ cdef class Answer:
     cdef int state
     cdef unsigned int seq
     cdef public int deprecates
+    cdef public bint wants_file
     cdef readonly bint escapes, begun, prepared
     cdef bint continues, returns, affects
     cdef long long left, columns

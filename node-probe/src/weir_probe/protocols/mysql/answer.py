@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from weir_probe.protocols.message import ATTRIBUTES, CLIENT_ERROR, OK, SERVER_ERROR, Message
+from weir_probe.protocols.message import ATTRIBUTES, CLIENT_ERROR, OK, SERVER_ERROR, UNKNOWN, Message
 from weir_probe.protocols.mysql.wire import (
     BINLOG_DUMP,
     BINLOG_DUMP_GTID,
@@ -38,7 +38,7 @@ _MAX_COLUMNS: Final = 4096
 _FULL_PACKET = FULL_PACKET
 _BINLOG_DUMP, _BINLOG_DUMP_GTID, _CHANGE_USER, _CONNECT = BINLOG_DUMP, BINLOG_DUMP_GTID, CHANGE_USER, CONNECT
 _FETCH, _FIELD_LIST, _PREPARE, _STATISTICS = FETCH, FIELD_LIST, PREPARE, STATISTICS
-_ATTRIBUTES, _OK, _CLIENT_ERROR, _SERVER_ERROR = ATTRIBUTES, OK, CLIENT_ERROR, SERVER_ERROR
+_ATTRIBUTES, _UNKNOWN, _OK, _CLIENT_ERROR, _SERVER_ERROR = ATTRIBUTES, UNKNOWN, OK, CLIENT_ERROR, SERVER_ERROR
 #: What comes next. FILE is the client's data for LOAD DATA LOCAL INFILE, and then an answer.
 _FIRST, _COLUMNS, _AFTER_COLUMNS, _ROWS, _FIELDS, _FILE, _STREAM = range(7)
 _PARAMETERS, _AFTER_PARAMETERS, _RESULTS, _AFTER_RESULTS = range(7, 11)
@@ -63,6 +63,7 @@ class Answer:
         self.rows = self.affected = self.results = 0
         self.returns = self.affects = False
         self.prepared = False
+        self.wants_file = False  # until an empty packet ends it
         self.statement = 0
 
     def run(self, cursor: Cursor, at: int, end: int) -> int:
@@ -130,9 +131,12 @@ class Answer:
         if first == 0x00 or (first == 0xFE and not logs_in):
             return self._ok(cursor, body, size, message) if first == 0 and size >= 7 else _ENDS
         if logs_in:  # the server asks for more
+            message.status = _UNKNOWN
             return _GOES_ON
         if first == 0xFB:
+            message.status = _UNKNOWN
             self.state = _FILE
+            self.wants_file = True
             return _GOES_ON
         columns = number(cursor, body)
         rest = body + size - behind(cursor, body)

@@ -76,6 +76,8 @@ _SECURE_CONNECTION, _TLS, _ZSTD = SECURE_CONNECTION, TLS, ZSTD
 #: hint: the command in its lowest byte, whether it takes several packets, and a number of its own above.
 _BIG: Final = 0x100
 _NUMBER: Final = 9
+#: What a server offers whose greeting was not captured whole.
+_ANY: Final = 0xFFFFFFFF
 #: The statement that was prepared last, whose id the client need not know yet (MariaDB).
 _LATEST: Final = 0xFFFFFFFF
 #: Character sets whose characters of two bytes may end in a backslash: Big5, Shift JIS, GBK, CP932, GB18030.
@@ -95,8 +97,8 @@ class MySQL(Parser):
         self.latest: Prepared | None = None
         self.connects = False
         self.logs_in = False  # the client's first packet has come
-        self.capabilities = 0  # of the client
-        self.offers = 0  # the server's, the lower half
+        self.capabilities = 0  # of both: some clients state what the server has not offered
+        self.offers = 0  # the server's
         self.compressed = -1  # not known yet
         self.continues = False  # the client's packet before was full
         self.from_client = Inflated()
@@ -120,7 +122,7 @@ class MySQL(Parser):
                 return self.answer.run(cursor, at + size, end) - at
             return size
         self.enough = min(size, _WHOLE_COMMAND)
-        if self.connects or self.continues or cursor.u8(at + 3):
+        if self.connects or self.continues or self.answer.wants_file or cursor.u8(at + 3):
             return size
         if end - at < 5:
             return _INVALID if self.final else _NEED_MORE
@@ -192,7 +194,10 @@ class MySQL(Parser):
         self.continues = size == _FULL_PACKET
         if self.connects:
             return self._login(cursor, at, end, message)
-        if continued or cursor.u8(at + 3):  # the rest of a command, or data that the server has asked for
+        uploads = self.answer.wants_file  # beyond 255 its packets are numbered from 0 again
+        if uploads and size == 0:
+            self.answer.wants_file = False
+        if continued or uploads or cursor.u8(at + 3):  # the rest of a command, or of what the server has asked for
             message.part = _REQUEST_MORE
             return True
         command = cursor.u8(at + 4)
@@ -260,12 +265,12 @@ class MySQL(Parser):
             self.switches = True
             return True
         self.logs_in = True
-        self.capabilities = capabilities
+        self.capabilities = capabilities & self.offers
         message.part = _REQUEST
         message.hint = _CONNECT
         message.put_text(_TYPE, name_of(_CONNECT))
         if capabilities & _PROTOCOL_41:
-            self.answer.deprecates = 1 if capabilities & _DEPRECATE_EOF else 0
+            self.answer.deprecates = 1 if self.capabilities & _DEPRECATE_EOF else 0
             self.sql.wide = cursor.u8(at + 12) in _WIDE
             read_login(cursor, at + 36, end, capabilities, message)
         return True
@@ -311,7 +316,8 @@ class MySQL(Parser):
         if cursor.u8(at + 4) != 10:
             return False
         self.connects = True
-        self.offers = cursor.u16le(text_end(cursor, at + 5, cursor.end) + 14)
+        place = text_end(cursor, at + 5, cursor.end) + 14
+        self.offers = cursor.u16le(place) | cursor.u16le(place + 5) << 16 if place + 7 <= cursor.end else _ANY
         return True
 
     def _prepared(self, message: Message) -> None:
@@ -326,7 +332,7 @@ class MySQL(Parser):
         if message.has_code:
             return
         self.connects = False
-        if self.capabilities & self.offers & _COMPRESS:
+        if self.capabilities & _COMPRESS:
             self.compressed = 1
         elif self.capabilities & _ZSTD:
             self.switches = True  # to what is not read here
