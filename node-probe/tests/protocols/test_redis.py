@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from play import (
     RESET,
     SYN,
@@ -25,6 +27,10 @@ from weir_probe.protocols.registry import BY_NAME, PROTOCOLS
 redis = PROTOCOLS[BY_NAME["redis"]]
 
 GET = b"*2\r\n$3\r\nGET\r\n$3\r\nkey\r\n"
+
+
+def command(*words: bytes) -> bytes:
+    return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in words)
 
 
 def test_a_command_and_its_answer() -> None:
@@ -56,6 +62,16 @@ def test_an_inline_command_after_a_first_array() -> None:
         << Call("PING", ok)
         << end
     )
+
+
+def test_an_inline_command_may_end_without_a_carriage_return() -> None:
+    played = play(redis) >> C(GET) >> S(b"+OK\r\n") >> C(b"SET x 1\nPING\n") >> S(b"+OK\r\n+PONG\r\n")
+    played << Call("GET", ok) << Call("SET", ok, resource="SET x 1", ms=1.0) << Call("PING", ok, resource="PING") << end
+
+
+def test_what_is_empty_is_no_command() -> None:
+    played = play(redis) >> C(GET) >> S(b"+OK\r\n") >> C(b"\r\n*0\r\n*-1\r\n\n" + GET) >> S(b"+OK\r\n")
+    played << Call("GET", ok) << Call("GET", ok, ms=1.0) << end
 
 
 def test_pipelined_commands_in_one_segment_have_an_answer_each() -> None:
@@ -164,6 +180,57 @@ def test_a_push_between_two_answers_is_not_an_answer() -> None:
         << Call("invalidate", ok)
         << end
     )
+
+
+def test_the_key_that_is_no_longer_valid_is_told() -> None:
+    push = b">2\r\n$10\r\ninvalidate\r\n"
+    played = play(redis) >> C(GET) >> S(b":1\r\n" + push + b"*1\r\n$3\r\nkey\r\n" + push + b"_\r\n")
+    played << Call("GET", ok) << Call("invalidate", ok, resource="key") << Call("invalidate", ok, resource="") << end
+
+
+def test_whatever_else_is_pushed_is_not_an_answer() -> None:
+    push = b">2\r\n$16\r\nserver-cpu-usage\r\n:42\r\n"
+    played = play(redis) >> C(GET) >> S(push) >> S(b"$1\r\na\r\n")
+    played << Call("GET", ok, ms=2.0) << Call("server-cpu-usage", ok, latency_us=None) << end
+
+
+def test_who_leaves_every_channel_is_told_each() -> None:
+    left = b"*3\r\n$11\r\nunsubscribe\r\n$1\r\n%b\r\n:%d\r\n"
+    played = play(redis) >> C(command(b"UNSUBSCRIBE")) >> S(left % (b"a", 2) + left % (b"b", 1) + left % (b"c", 0))
+    played >> C(GET) >> S(b"$1\r\nv\r\n") << Call("UNSUBSCRIBE", ok) << Call("GET", ok, ms=1.0) << end
+    assert played.lost("no_request") == 0
+
+
+def test_what_a_monitor_is_shown_is_pushed() -> None:
+    shown = b'+1795745116.134950 [0 127.0.0.1:42070] "SET" "m" "1"\r\n'
+    played = play(redis) >> C(command(b"MONITOR")) >> S(b"+OK\r\n" + shown) >> S(shown)
+    played << Call("MONITOR", ok, ms=1.0) << Call("monitor", ok) << Call("monitor", ok) << end
+    assert played.lost("no_request") == 0
+
+
+def test_commands_that_want_no_answer() -> None:
+    off, on = command(b"client", b"reply", b"off"), command(b"CLIENT", b"REPLY", b"ON")
+    played = play(redis) >> C(off) >> C(GET) >> C(GET) >> C(on) >> S(b"+OK\r\n") >> C(GET) >> S(b"$-1\r\n")
+    for silent in ("client", "GET", "GET"):
+        played << Call(silent, ok, latency_us=None)
+    played << Call("CLIENT", ok, ms=1.0) << Call("GET", ok, ms=1.0) << end
+
+
+def test_one_command_that_wants_no_answer() -> None:
+    skip = command(b"CLIENT", b"REPLY", b"SKIP")
+    played = play(redis) >> C(skip + GET + command(b"PING")) >> S(b"+PONG\r\n")
+    played << Call("CLIENT", ok, latency_us=None) << Call("GET", ok, latency_us=None) << Call("PING", ok, ms=1.0) << end
+
+
+@pytest.mark.parametrize("sync", [command(b"PSYNC", b"?", b"-1"), command(b"SYNC"), b"SYNC\r\n"])
+def test_a_replica_is_not_a_client_any_longer(sync: bytes) -> None:
+    """A dump has no CRLF behind it; what the master then sends are commands."""
+    dump = b"$9\r\nREDIS0010" + command(b"SET", b"a", b"1")
+    answer = b"+FULLRESYNC 8d0a 0\r\n" + dump if b"PSYNC" in sync else dump
+    played = play(redis) >> C(command(b"PING")) >> S(b"+PONG\r\n") >> C(sync) >> S(b"\n") >> S(answer)
+    played >> S(command(b"PING")) >> C(command(b"REPLCONF", b"ACK", b"14")) >> S(command(b"SET", b"a", b"2"))
+    played << Call("PING", ok) << Call("PSYNC" if b"PSYNC" in sync else "SYNC", ok, ms=2.0) << end
+    assert not any(played.lost(reason) for reason in ("no_request", "out_of_step"))
 
 
 def test_no_answer_by_the_end() -> None:

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from weir_probe.protocols.message import (
     CLIENT_ERROR,
     EXCEPTION,
+    NOTHING,
     OK,
     ONE_WAY,
     REQUEST,
@@ -18,7 +21,7 @@ from weir_probe.protocols.message import (
     Message,
 )
 from weir_probe.protocols.parser import INVALID, NEED_MORE, Parser
-from weir_probe.protocols.redis.resp import Values, line_end, number
+from weir_probe.protocols.redis.resp import Values, inline_end, line_end, number
 from weir_probe.wire.cursor import Cursor
 
 #: Of a command, as text: the verb and its arguments.
@@ -28,6 +31,7 @@ WHOLE_REQUEST = 4096
 _MAX_COMMAND, _WHOLE_REQUEST = MAX_COMMAND, WHOLE_REQUEST
 _NEED_MORE, _INVALID = NEED_MORE, INVALID
 _REQUEST, _REQUEST_MORE, _RESPONSE, _RESPONSE_MORE, _ONE_WAY = REQUEST, REQUEST_MORE, RESPONSE, RESPONSE_MORE, ONE_WAY
+_NOTHING = NOTHING
 _TYPE, _RESOURCE, _EXCEPTION = TYPE, RESOURCE, EXCEPTION
 _OK, _CLIENT_ERROR, _SERVER_ERROR = OK, CLIENT_ERROR, SERVER_ERROR
 
@@ -41,6 +45,14 @@ _SECRETS = {b"AUTH": 1, b"HELLO": 2, b"ACL": 3, b"MIGRATE": 6, b"CONFIG": 3}
 _SUBSCRIBES = frozenset((b"SUBSCRIBE", b"PSUBSCRIBE", b"SSUBSCRIBE", b"UNSUBSCRIBE", b"PUNSUBSCRIBE", b"SUNSUBSCRIBE"))
 _CONFIRMS = frozenset(name.lower() for name in _SUBSCRIBES)
 _PUSHED = frozenset((b"message", b"pmessage", b"smessage", b"invalidate"))
+_MAX_NAME: Final = 64
+#: What follows the answer is no RESP: a dump without a CRLF behind it, then the master's commands.
+_REPLICATES = frozenset((b"PSYNC", b"SYNC"))
+#: Hint of those; of a subscription it is the number of its confirmations.
+_REPLICATION: Final = 1 << 32
+#: Which commands are answered (redis: networking.c, CLIENT REPLY): all, all but the next one, none.
+_ALL, _NOT_NEXT, _NONE = range(3)
+_REPLIES = {b"CLIENT REPLY ON": _ALL, b"CLIENT REPLY SKIP": _NOT_NEXT, b"CLIENT REPLY OFF": _NONE}
 
 
 class Redis(Parser):
@@ -53,11 +65,18 @@ class Redis(Parser):
         self.owed_server = 0
         #: Confirmations of a subscription that are still to come.
         self.confirmations = 0
+        #: The client left every channel without naming one: how many confirmations that has is not told.
+        self.leaves = False
+        self.monitors = False
+        self.answers = _ALL
 
     def frame(self, cursor: Cursor, at: int, end: int, way: int) -> int:
         owed = self.owed_server if way else self.owed_client
         if owed == 0 and way == 0 and cursor.u8(at) != 0x2A:
-            behind = line_end(cursor, at, end)  # an inline command, typed by hand
+            behind = inline_end(cursor, at, end)
+            return behind - at if behind > 0 else behind
+        if owed == 0 and way and self.hinted and self.hint == _REPLICATION:
+            behind = at + 1 if cursor.u8(at) == 0x0A else line_end(cursor, at, end)
             return behind - at if behind > 0 else behind
         if self.values.walk(cursor, at, end, owed if owed else 1) == _INVALID:
             return _INVALID
@@ -73,6 +92,8 @@ class Redis(Parser):
     def parse(self, cursor: Cursor, at: int, end: int, way: int, message: Message) -> bool:
         rest = self.values.owed
         if way:
+            if cursor.u8(at) == 0x0A:  # the master has no dump yet, and is alive
+                return True
             begun = self.owed_server
             self.owed_server = rest
             if begun:
@@ -101,6 +122,7 @@ class Redis(Parser):
             self.owed_server = self.confirmations = 0
         else:
             self.owed_client = 0
+            self.answers = _ALL
 
     # ---- requests
 
@@ -112,8 +134,9 @@ class Redis(Parser):
         if behind <= 0:
             return False
         count = number(cursor, at + 1, behind)
-        if count <= 0:
-            return False
+        if count <= 0:  # an empty array is no command
+            message.part = _NOTHING
+            return count >= -1
         place = behind
         verb = b""
         first_secret = 0
@@ -145,24 +168,46 @@ class Redis(Parser):
             place = behind + size + 2
             if place > end:
                 break
-        if verb in _SUBSCRIBES:
-            message.hint = max(1, count - 1)
+        self._expect(verb, count - 1, message)
         return True
 
+    def _expect(self, verb: bytes, arguments: int, message: Message) -> None:
+        """Of commands that are answered by more than a value each, and of those that have no answer."""
+        says = -1
+        if verb in _SUBSCRIBES:
+            message.hint = max(1, arguments)
+            self.leaves = arguments == 0
+        elif verb in _REPLICATES:
+            message.hint = _REPLICATION
+        elif verb == b"MONITOR":
+            self.monitors = True
+        elif verb == b"CLIENT" and arguments == 2:
+            says = _REPLIES.get(message.of(_RESOURCE).upper(), -1)
+        if says > self.answers or (self.answers != _ALL and not (self.answers == _NONE and says == _ALL)):
+            message.part = _ONE_WAY
+        if says >= 0 or self.answers == _NOT_NEXT:
+            self.answers = max(says, _ALL)
+
     def _inline(self, cursor: Cursor, at: int, end: int, message: Message) -> bool:
-        stop = end - 2
+        stop = end - 2 if end - at > 1 and cursor.u8(end - 2) == 0x0D else end - 1
         verb_end = at
         while verb_end < stop and cursor.u8(verb_end) > 0x20:
             if cursor.u8(verb_end) >= 0x7F:
                 return False
             verb_end += 1
         if verb_end == at:
+            message.part = _NOTHING
             return stop == at  # an empty line is nothing
+        arguments = 0
+        for place in range(verb_end + 1, stop):
+            arguments += cursor.u8(place - 1) <= 0x20 < cursor.u8(place)
         message.put(_TYPE, cursor, at, verb_end - at)
-        hides = self.redacts and message.of(_TYPE).upper() in _SECRETS
+        verb = message.of(_TYPE).upper()
+        hides = self.redacts and verb in _SECRETS
         message.put(_RESOURCE, cursor, at, min(verb_end if hides else stop, at + _MAX_COMMAND) - at)
         if hides:
             message.add_text(b" ?")
+        self._expect(verb, arguments, message)
         return True
 
     # ---- responses
@@ -174,7 +219,10 @@ class Redis(Parser):
         message.ends = rest == 0
         if kind == 0x7C:  # an attribute comes before its response, in one walk
             return True
-        if kind == 0x2D or kind == 0x21:
+        if self.monitors and kind == 0x2B and 0x30 <= cursor.u8(at + 1) <= 0x39:  # begins with the time
+            message.part = _ONE_WAY
+            message.put_text(_TYPE, b"monitor")
+        elif kind == 0x2D or kind == 0x21:
             start = at + 1
             if kind == 0x21:
                 start = line_end(cursor, at + 1, end)
@@ -183,6 +231,8 @@ class Redis(Parser):
             self._error(cursor, start, min(end, start + _MAX_COMMAND), message)
         elif kind == 0x3E or kind == 0x2A:
             self._push(cursor, at, end, message, kind)
+        elif self.hinted and self.hint == _REPLICATION:
+            self.done = True
         return True
 
     def _error(self, cursor: Cursor, at: int, end: int, message: Message) -> None:
@@ -200,24 +250,33 @@ class Redis(Parser):
         if named <= 0 or cursor.u8(behind) != 0x24:
             return
         size = number(cursor, behind + 1, named)
-        if size <= 0 or size > 16 or named + size > end:
+        if size <= 0 or size > _MAX_NAME or named + size > end:
             return
         message.put(_TYPE, cursor, named, size)
         name = message.of(_TYPE)
         message.begin(_TYPE)  # the request's stays
-        if name in _CONFIRMS and self.hinted and self.hint > 0:
+        if name in _CONFIRMS and self.hinted and 0 < self.hint < _REPLICATION:
             if self.confirmations:
                 message.part = _RESPONSE_MORE
                 self.confirmations -= 1
             else:
                 self.confirmations = self.hint - 1
             message.ends = self.confirmations == 0
-        elif name in _PUSHED and (kind == 0x3E or not self.hinted):
+        elif name in _CONFIRMS and self.leaves:
+            message.part = _NOTHING
+        elif kind == 0x3E or (name in _PUSHED and not self.hinted):
             message.part = _ONE_WAY
             message.put(_TYPE, cursor, named, size)
+            self._subject(cursor, named + size + 2, end, message)
+
+    def _subject(self, cursor: Cursor, at: int, end: int, message: Message) -> None:
+        """Of a push: the channel, or the first of the keys that are no longer valid."""
+        if cursor.u8(at) == 0x2A:
+            at = line_end(cursor, at + 1, end)
+        if at <= 0 or at >= end or cursor.u8(at) != 0x24:
+            return
+        place = line_end(cursor, at + 1, end)
+        size = number(cursor, at + 1, place) if place > 0 else -1
+        if size > 0:
             message.begin(_RESOURCE)
-            channel = line_end(cursor, named + size + 3, end)
-            if channel > 0:
-                length = number(cursor, named + size + 3, channel)
-                if length > 0:
-                    message.add_from(cursor, channel, min(length, _MAX_COMMAND))
+            message.add_from(cursor, place, min(size, end - place, _MAX_COMMAND))

@@ -28,6 +28,16 @@ def line_end(cursor: Cursor, at: int, end: int) -> int:
     return _INVALID if last < end else _NEED_MORE
 
 
+def inline_end(cursor: Cursor, at: int, end: int) -> int:
+    """Behind the LF that ends an inline command, with a CR before it or without (redis: processInlineBuffer)."""
+    last = min(end, at + _MAX_LINE)
+    while at < last:
+        if cursor.u8(at) == 0x0A:
+            return at + 1
+        at += 1
+    return _INVALID if last < end else _NEED_MORE
+
+
 def number(cursor: Cursor, at: int, end: int) -> int:
     """The decimal number of the line at `at`, whose CRLF ends before `end`; -1 for a null, -2 where it is none."""
     if end - at == 4 and cursor.u8(at) == 0x2D and cursor.u8(at + 1) == 0x31:
