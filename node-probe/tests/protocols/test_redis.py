@@ -222,6 +222,15 @@ def test_one_command_that_wants_no_answer() -> None:
     played << Call("CLIENT", ok, latency_us=None) << Call("GET", ok, latency_us=None) << Call("PING", ok, ms=1.0) << end
 
 
+def test_of_what_wants_no_answer_the_last_word_counts() -> None:
+    """redis: networking.c, clientCommand: ON is answered whatever was before, SKIP says nothing while it is OFF."""
+    off, skip, on = (command(b"CLIENT", b"REPLY", word) for word in (b"OFF", b"SKIP", b"ON"))
+    played = play(redis) >> C(off + skip + GET + GET + on + skip + on + GET) >> S(b"+OK\r\n+OK\r\n$-1\r\n")
+    for silent in ("CLIENT", "CLIENT", "GET", "GET", "CLIENT"):
+        played << Call(silent, ok, latency_us=None)
+    played << Call("CLIENT", ok, ms=1.0) << Call("CLIENT", ok, ms=1.0) << Call("GET", ok, ms=1.0) << end
+
+
 @pytest.mark.parametrize("sync", [command(b"PSYNC", b"?", b"-1"), command(b"SYNC"), b"SYNC\r\n"])
 def test_a_replica_is_not_a_client_any_longer(sync: bytes) -> None:
     """A dump has no CRLF behind it; what the master then sends are commands."""

@@ -183,10 +183,12 @@ class Redis(Parser):
             self.monitors = True
         elif verb == b"CLIENT" and arguments == 2:
             says = _REPLIES.get(message.of(_RESOURCE).upper(), -1)
-        if says > self.answers or (self.answers != _ALL and not (self.answers == _NONE and says == _ALL)):
+        if says != _ALL and (says > _ALL or self.answers != _ALL):
             message.part = _ONE_WAY
-        if says >= 0 or self.answers == _NOT_NEXT:
+        if says == _ALL or says == _NONE or self.answers == _NOT_NEXT:
             self.answers = max(says, _ALL)
+        elif says == _NOT_NEXT and self.answers == _ALL:
+            self.answers = says
 
     def _inline(self, cursor: Cursor, at: int, end: int, message: Message) -> bool:
         stop = end - 2 if end - at > 1 and cursor.u8(end - 2) == 0x0D else end - 1
