@@ -32,6 +32,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    pytest.register_assert_rewrite("live.stage")  # so that it says what differs
     if config.getoption("--uncompiled"):
         loaded = [name for name in sys.modules if name.startswith("weir_probe.")]
         if loaded:
