@@ -323,14 +323,16 @@ class Conversation:
         begun_ns = first_ns
         while at < end:
             if self.protocol < 0:
-                size = _INVALID if self.mute else preamble(cursor, at, end)
+                if self.mute:
+                    return end
+                size = preamble(cursor, at, end)
                 if size == _NEED_MORE:
                     return at
                 if size > 0:
                     at += size
                     begun_ns = ts_ns
                     continue
-                if self.mute or not self._detect(way, cursor, at, end):
+                if not self._detect(way, cursor, at, end):
                     return end if self.mute or end - at >= _DETECT_LIMIT or not self.waits_for_more else at
                 parser = self.parser
                 side = way ^ self.turned

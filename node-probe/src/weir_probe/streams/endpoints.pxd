@@ -12,7 +12,7 @@ cdef class Choice:
 
 @cython.final
 cdef class Merged:
-    cdef object sought
+    cdef object included
     cdef dict ports, choices
 
 

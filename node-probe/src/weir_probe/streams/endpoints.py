@@ -54,7 +54,7 @@ class Merged:
     """What some observations look for together, and what was chosen for them."""
 
     def __init__(self, sought: Sought) -> None:
-        self.sought = sought
+        self.included = sought.include
         self.ports = dict(sought.ports)
         self.choices: dict[int, Choice] = {}
 
@@ -147,7 +147,7 @@ class Endpoints:
         key = key << 16 | client
         choice = merged.choices.get(key)
         if choice is None:
-            order = self._order(proto, spoken, hinted, merged.sought.include, {server, client})
+            order = self._order(proto, spoken, hinted, merged.included, {server, client})
             choice = merged.choices[key] = Choice(order)
         return choice
 

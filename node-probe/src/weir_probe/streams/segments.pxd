@@ -16,6 +16,5 @@ cdef class Segments:
     cdef Prefetch soon
 
     cpdef unsigned long long lost(self) noexcept
-    cpdef void wait(self, unsigned int interval_us, int most) noexcept
     @cython.locals(_=cython.int)
-    cdef void _wait(self, unsigned int interval_us, int most) noexcept nogil
+    cpdef void wait(self, unsigned int interval_us, int most) noexcept

@@ -70,20 +70,14 @@ class Segments:
     def wait(self, interval_us: int, most: int) -> None:
         """Sleep until a look, one each `interval_us`, finds something to read; at most `most` times. Compiled, without
         the GIL: to have it again takes longer than the look."""
-        if cython.compiled:
-            with cython.nogil:
-                self._wait(interval_us, most)
-        else:
-            self._wait(interval_us, most)
-
-    def _wait(self, interval_us: int, most: int) -> None:
-        for _ in range(most):
-            if cython.compiled:
-                usleep(interval_us)  # type: ignore[name-defined]  # noqa: F821  # C
-            else:
-                time.sleep(interval_us / 1e6)
-            if self.head[0] != self.tail[0]:
-                return
+        with cython.nogil:
+            for _ in range(most):
+                if cython.compiled:
+                    usleep(interval_us)  # type: ignore[name-defined]  # noqa: F821  # C
+                else:
+                    time.sleep(interval_us / 1e6)
+                if self.head[0] != self.tail[0]:
+                    break
 
     @property
     def waiting(self) -> int:

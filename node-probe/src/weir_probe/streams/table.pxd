@@ -8,6 +8,13 @@ cdef unsigned long long _EMPTY, _LIVE, _STATE_MASK, _KEY_MASK, _MATCH_MASK, _WOR
 cdef unsigned char _RETIRED
 cdef int _BYTES_BITS
 
+@cython.locals(word=cython.Py_ssize_t)
+cdef void _copy_row(
+    unsigned long long[:, ::1] to, Py_ssize_t row, unsigned long long[:, ::1] source, Py_ssize_t place, Py_ssize_t width
+) noexcept nogil
+@cython.locals(word=cython.Py_ssize_t)
+cdef void _clear_row(unsigned long long[:, ::1] words, Py_ssize_t row, Py_ssize_t width) noexcept nogil
+
 
 @cython.final
 cdef class FlowTable:
@@ -54,7 +61,6 @@ cdef class FlowTable:
         half=cython.int,
         start=cython.Py_ssize_t,
         resident=cython.Py_ssize_t,
-        word=cython.Py_ssize_t,
     )
     cdef Py_ssize_t _room(self) noexcept nogil
     cdef unsigned long long _hash_of(self, Py_ssize_t index) noexcept nogil
@@ -73,10 +79,8 @@ cdef class FlowTable:
         wanted=cython.ulonglong,
         index=cython.Py_ssize_t,
         room=cython.Py_ssize_t,
-        word=cython.Py_ssize_t,
     )
     cdef bint _move(self, slots, extra)
-    @cython.locals(word=cython.Py_ssize_t)
     cdef bint _archive(self, Py_ssize_t index) noexcept nogil
     cdef bint _lengthen(self) noexcept with gil
     cdef void _keep(self, archive, extra)

@@ -50,6 +50,17 @@ _BYTES_MASK = BYTES_MASK
 _CHUNK = 65_536
 
 
+def _copy_row(to: memoryview, row: int, source: memoryview, place: int, width: int) -> None:
+    """Row `row` of `to` has the words of row `place` of `source`."""
+    for word in range(width):
+        to[row, word] = source[place, word]
+
+
+def _clear_row(words: memoryview, row: int, width: int) -> None:
+    for word in range(width):
+        words[row, word] = 0
+
+
 class FlowTable:
     """Slots are named by their row; -1 stands for none."""
 
@@ -183,11 +194,9 @@ class FlowTable:
                 self.hashed = self._hash_of(resident)
                 index = self._empty()
                 if index >= 0:
-                    for word in range(_SLOT_WORDS):
-                        self.words[index, word] = self.words[resident, word]
-                    for word in range(self.extra_size):
-                        self.extra_words[index, word] = self.extra_words[resident, word]
-                        self.extra_words[resident, word] = 0
+                    _copy_row(self.words, index, self.words, resident, _SLOT_WORDS)
+                    _copy_row(self.extra_words, index, self.extra_words, resident, self.extra_size)
+                    _clear_row(self.extra_words, resident, self.extra_size)
                     self.hashed = wanted
                     return resident
         self.hashed = wanted
@@ -255,22 +264,18 @@ class FlowTable:
             if room < 0:
                 self._use(old_slots, old_extra)
                 break
-            for word in range(_SLOT_WORDS):
-                self.words[room, word] = words[index, word]
-            for word in range(self.extra_size):
-                self.extra_words[room, word] = extra_words[index, word]
+            _copy_row(self.words, room, words, index, _SLOT_WORDS)
+            _copy_row(self.extra_words, room, extra_words, index, self.extra_size)
         self.hashed = wanted
         return self.slots is slots
 
     def _archive(self, index: int) -> bool:
         if self.archived == len(self.archive_words) and not self._lengthen():
             return False  # the flow stays in its slot, retired
-        for word in range(_SLOT_WORDS):
-            self.archive_words[self.archived, word] = self.words[index, word]
-            self.words[index, word] = 0
-        for word in range(self.extra_size):
-            self.archive_extra_words[self.archived, word] = self.extra_words[index, word]
-            self.extra_words[index, word] = 0
+        _copy_row(self.archive_words, self.archived, self.words, index, _SLOT_WORDS)
+        _copy_row(self.archive_extra_words, self.archived, self.extra_words, index, self.extra_size)
+        _clear_row(self.words, index, _SLOT_WORDS)
+        _clear_row(self.extra_words, index, self.extra_size)
         self.archived += 1
         self.live -= 1
         return True

@@ -6,7 +6,7 @@ cdef Py_ssize_t _MAX_LINE, _MAX_BULK, _MAX_ITEMS, _NEED_MORE, _INVALID
 
 @cython.locals(last=cython.Py_ssize_t, byte=cython.uint)
 cpdef Py_ssize_t line_end(Cursor cursor, Py_ssize_t at, Py_ssize_t end) noexcept
-@cython.locals(last=cython.Py_ssize_t)
+@cython.locals(last=cython.Py_ssize_t, behind=cython.Py_ssize_t)
 cpdef Py_ssize_t inline_end(Cursor cursor, Py_ssize_t at, Py_ssize_t end) noexcept
 @cython.locals(value=cython.longlong, place=cython.Py_ssize_t, digit=cython.int)
 cpdef long long number(Cursor cursor, Py_ssize_t at, Py_ssize_t end) noexcept

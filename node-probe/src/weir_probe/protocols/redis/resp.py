@@ -31,10 +31,9 @@ def line_end(cursor: Cursor, at: int, end: int) -> int:
 def inline_end(cursor: Cursor, at: int, end: int) -> int:
     """Behind the LF that ends an inline command, with a CR before it or without (redis: processInlineBuffer)."""
     last = min(end, at + _MAX_LINE)
-    while at < last:
-        if cursor.u8(at) == 0x0A:
-            return at + 1
-        at += 1
+    behind = cursor.find(0x0A, at, last) + 1
+    if behind > 0:
+        return behind
     return _INVALID if last < end else _NEED_MORE
 
 
